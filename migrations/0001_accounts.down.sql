@@ -1,0 +1,1 @@
+DROP TABLE assets, media, campaigns, api_keys, clients;

@@ -1,0 +1,1 @@
+DROP TABLE provider_limits, webhook_deliveries, ledger, predictions;
