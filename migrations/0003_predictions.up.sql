@@ -2,7 +2,7 @@
 
 CREATE TABLE predictions (
     id              uuid PRIMARY KEY,
-    job_id          bigint NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    job_id          bigint NOT NULL REFERENCES jobs (id),
     purpose         text NOT NULL CHECK (purpose IN ('render', 'music', 'image', 'voice', 'plan')),
     scene_id        uuid,
     scene_version   integer,
@@ -56,7 +56,7 @@ CREATE INDEX predictions_open ON predictions (state, intent_at) WHERE state IN (
 CREATE TABLE ledger (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at            timestamptz NOT NULL DEFAULT now(),
-    prediction_id uuid NOT NULL REFERENCES predictions (id) ON DELETE CASCADE,
+    prediction_id uuid NOT NULL REFERENCES predictions (id),
     job_id        bigint NOT NULL,
     client_id     uuid,
     kind          text NOT NULL CHECK (kind IN ('reserve', 'settle', 'release')),
