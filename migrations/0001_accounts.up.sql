@@ -73,3 +73,5 @@ CREATE TABLE assets (
 );
 CREATE INDEX assets_by_campaign ON assets (campaign_id, inserted_at DESC, id);
 CREATE INDEX assets_by_client ON assets (client_id, inserted_at DESC, id);
+CREATE INDEX assets_newest ON assets (inserted_at DESC, id);
+CREATE INDEX campaigns_newest ON campaigns (inserted_at DESC, id);

@@ -1,6 +1,5 @@
 //! The states of a job and of a scene, and which may follow which.
 
-
 macro_rules! text_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
@@ -73,12 +72,14 @@ impl JobState {
     /// Whether `next` may follow within one revision.
     pub const fn can_become(self, next: Self) -> bool {
         use JobState::{Approved, Canceled, Completed, Failed, Pending, Planning, Processing};
-        match (self, next) {
-            (Planning, Pending) | (Pending, Approved) | (Approved, Processing) => true,
-            (Processing, Completed) => true,
-            (Planning | Pending | Approved | Processing, Failed | Canceled) => true,
-            _ => false,
-        }
+        matches!(
+            (self, next),
+            (Planning, Pending)
+                | (Pending, Approved)
+                | (Approved, Processing)
+                | (Processing, Completed)
+                | (Planning | Pending | Approved | Processing, Failed | Canceled)
+        )
     }
 
     /// Whether a new revision of a job in this state may be approved (retry, regenerate).

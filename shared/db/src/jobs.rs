@@ -1,0 +1,355 @@
+//! Jobs: created with their storyboard, approved once, concluded once.
+
+use crate::error::{DbError, Doing};
+use crate::{events, progress};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use spool_job::estimate::Estimate;
+use spool_job::spec::{JobKind, JobSpec};
+use spool_job::state::JobState;
+use spool_job::storyboard::Storyboard;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A job to be.
+#[derive(Debug)]
+pub struct NewJob<'a> {
+    /// How it came to be.
+    pub kind: JobKind,
+    /// Whose photos.
+    pub campaign_id: Uuid,
+    /// The caller's parameters, as given.
+    pub parameters: Value,
+    /// What to make.
+    pub spec: &'a JobSpec,
+    /// Shot by shot.
+    pub storyboard: &'a Storyboard,
+    /// What it will cost.
+    pub estimate: &'a Estimate,
+    /// Id of the API key that asked.
+    pub created_by: Option<&'a str>,
+}
+
+/// A job as readers see it.
+#[derive(Debug, Clone)]
+pub struct JobRow {
+    /// Its number.
+    pub id: i64,
+    /// How it came to be.
+    pub kind: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// Raised when a final job is opened again.
+    pub revision: i32,
+    /// Raised by every visible change.
+    pub version: i64,
+    /// Whose it is.
+    pub client_id: Option<Uuid>,
+    /// Whose photos.
+    pub campaign_id: Option<Uuid>,
+    /// For people.
+    pub video_name: String,
+    /// The caller's parameters, as given.
+    pub parameters: Value,
+    /// What to make.
+    pub spec: JobSpec,
+    /// What it was thought to cost.
+    pub estimate: Estimate,
+    /// 0 to 100.
+    pub progress_percent: i16,
+    /// One word for what is going on.
+    pub stage: String,
+    /// Why it waits, when it does.
+    pub parked: Option<String>,
+    /// Made without some of its scenes.
+    pub partial: bool,
+    /// Stable word for why it failed.
+    pub error_code: Option<String>,
+    /// Sentence for why it failed.
+    pub error: Option<String>,
+    /// The joined clips, before music.
+    pub clips_digest: Option<String>,
+    /// The video with its soundtrack; readers see it once the job is completed.
+    pub video_digest: Option<String>,
+    /// A frame of it.
+    pub thumbnail_digest: Option<String>,
+    /// When it was asked for.
+    pub inserted_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When somebody said yes.
+    pub approved_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Inserts the job, its scenes and its first event; the video's name counts up per campaign.
+/// `None` when there is no such campaign.
+pub async fn create(conn: &mut PgConnection, job: &NewJob<'_>) -> Result<Option<i64>, DbError> {
+    let Some(campaign) = sqlx::query!(
+        "UPDATE campaigns SET videos_named = videos_named + 1 WHERE id = $1 RETURNING name, client_id, videos_named",
+        job.campaign_id
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .doing("name the video")?
+    else {
+        return Ok(None);
+    };
+    let id = sqlx::query_scalar!(
+        r#"INSERT INTO jobs (type, state, client_id, campaign_id, video_name, parameters, spec, estimate,
+                             estimate_micros, stage, created_by)
+           VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, 'storyboard_ready', $9) RETURNING id"#,
+        job.kind.as_str(),
+        campaign.client_id,
+        job.campaign_id,
+        format!("{} {}", campaign.name, campaign.videos_named),
+        job.parameters,
+        json!(job.spec),
+        json!(job.estimate),
+        job.estimate.total_micros.0,
+        job.created_by,
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .doing("insert the job")?;
+    crate::scenes::insert(conn, id, job.storyboard).await?;
+    let data = json!({"scenes": job.storyboard.scenes.len(), "estimate_micros": job.estimate.total_micros});
+    events::append(conn, id, "created", &data).await?;
+    Ok(Some(id))
+}
+
+/// The job as it stands; with `owner`, only if it belongs to that client.
+pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Option<JobRow>, DbError> {
+    const DOING: &str = "read the job";
+    let Some(row) = sqlx::query!(
+        "SELECT id, type AS kind, state, revision, version, client_id, campaign_id, video_name, parameters, spec, estimate,
+                progress_percent, stage, parked, partial, error_code, error, clips_digest, video_digest,
+                thumbnail_digest, inserted_at, updated_at, approved_at, finished_at
+         FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        id,
+        owner,
+    )
+    .fetch_optional(conn)
+    .await
+    .doing(DOING)?
+    else {
+        return Ok(None);
+    };
+    let unreadable =
+        |what: String| DbError::Unreadable { operation: DOING, what: format!("job {id}: {what}") };
+    Ok(Some(JobRow {
+        id: row.id,
+        kind: row.kind,
+        state: row.state.parse().map_err(|error| unreadable(format!("{error}")))?,
+        revision: row.revision,
+        version: row.version,
+        client_id: row.client_id,
+        campaign_id: row.campaign_id,
+        video_name: row.video_name,
+        parameters: row.parameters,
+        spec: serde_json::from_value(row.spec).map_err(|error| unreadable(format!("spec: {error}")))?,
+        estimate: serde_json::from_value(row.estimate)
+            .map_err(|error| unreadable(format!("estimate: {error}")))?,
+        progress_percent: row.progress_percent,
+        stage: row.stage,
+        parked: row.parked,
+        partial: row.partial,
+        error_code: row.error_code,
+        error: row.error,
+        clips_digest: row.clips_digest,
+        video_digest: row.video_digest,
+        thumbnail_digest: row.thumbnail_digest,
+        inserted_at: row.inserted_at,
+        updated_at: row.updated_at,
+        approved_at: row.approved_at,
+        finished_at: row.finished_at,
+    }))
+}
+
+/// State and version only: what a conditional read needs.
+pub async fn version(
+    conn: &mut PgConnection,
+    id: i64,
+    owner: Option<Uuid>,
+) -> Result<Option<(i64, JobState)>, DbError> {
+    const DOING: &str = "read the job's version";
+    sqlx::query!(
+        "SELECT version, state FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        id,
+        owner
+    )
+    .fetch_optional(conn)
+    .await
+    .doing(DOING)?
+    .map(|row| Ok((row.version, parse_state(&row.state, DOING)?)))
+    .transpose()
+}
+
+/// What became of an approval.
+#[derive(Debug)]
+pub enum Approval {
+    /// It is approved; insert the DAG in the same transaction.
+    Approved {
+        /// Its revision.
+        revision: i32,
+        /// What to make.
+        spec: JobSpec,
+        /// Scene ids and versions in order.
+        scenes: Vec<(Uuid, i32)>,
+    },
+    /// It is not waiting for one.
+    NotPending(JobState),
+    /// There is no such job (for this owner).
+    Unknown,
+}
+
+/// Approves a pending job. The caller inserts the DAG before it commits.
+pub async fn approve(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Approval, DbError> {
+    const DOING: &str = "approve the job";
+    let Some(row) = sqlx::query!(
+        "SELECT state, revision, spec FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
+        id,
+        owner,
+    )
+    .fetch_optional(&mut *conn)
+    .await
+    .doing(DOING)?
+    else {
+        return Ok(Approval::Unknown);
+    };
+    let state = parse_state(&row.state, DOING)?;
+    if state != JobState::Pending {
+        return Ok(Approval::NotPending(state));
+    }
+    sqlx::query!("UPDATE jobs SET state = 'approved', approved_at = now() WHERE id = $1", id)
+        .execute(&mut *conn)
+        .await
+        .doing(DOING)?;
+    progress::refresh(conn, id, "approved", &json!({})).await?;
+    let scenes = sqlx::query!("SELECT id, version FROM scenes WHERE job_id = $1 ORDER BY index", id)
+        .fetch_all(&mut *conn)
+        .await
+        .doing(DOING)?;
+    let spec = serde_json::from_value(row.spec).map_err(|error| DbError::Unreadable {
+        operation: DOING,
+        what: format!("job {id}: spec: {error}"),
+    })?;
+    Ok(Approval::Approved {
+        revision: row.revision,
+        spec,
+        scenes: scenes.into_iter().map(|scene| (scene.id, scene.version)).collect(),
+    })
+}
+
+/// Locks the job's row, first of all locks, and says where it stands.
+pub async fn lock(conn: &mut PgConnection, id: i64) -> Result<JobState, DbError> {
+    const DOING: &str = "lock the job";
+    let state = sqlx::query_scalar!("SELECT state FROM jobs WHERE id = $1 FOR UPDATE", id)
+        .fetch_optional(conn)
+        .await
+        .doing(DOING)?
+        .ok_or_else(|| DbError::Moved { operation: DOING, what: format!("job {id}") })?;
+    parse_state(&state, DOING)
+}
+
+/// A task of the job has begun. Harmless when others had begun before.
+pub async fn begin(conn: &mut PgConnection, id: i64) -> Result<(), DbError> {
+    sqlx::query!("UPDATE jobs SET state = 'processing' WHERE id = $1 AND state = 'approved'", id)
+        .execute(conn)
+        .await
+        .doing("begin the job")?;
+    Ok(())
+}
+
+/// Shows why the job waits, or that it no longer does.
+pub async fn park(conn: &mut PgConnection, id: i64, why: Option<&str>) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE jobs SET parked = $2, version = version + 1, updated_at = now() WHERE id = $1 AND parked IS DISTINCT FROM $2",
+        id,
+        why,
+    )
+    .execute(conn)
+    .await
+    .doing("show why the job waits")?;
+    Ok(())
+}
+
+/// The clips are joined.
+pub async fn stitched(conn: &mut PgConnection, id: i64, digest: &str, partial: bool) -> Result<(), DbError> {
+    sqlx::query!("UPDATE jobs SET clips_digest = $2, partial = $3 WHERE id = $1", id, digest, partial)
+        .execute(&mut *conn)
+        .await
+        .doing("record the joined clips")?;
+    progress::refresh(conn, id, "stitched", &json!({"partial": partial})).await
+}
+
+/// The soundtrack lies under them.
+pub async fn mixed(conn: &mut PgConnection, id: i64, digest: &str, music: bool) -> Result<(), DbError> {
+    sqlx::query!("UPDATE jobs SET video_digest = $2 WHERE id = $1", id, digest)
+        .execute(&mut *conn)
+        .await
+        .doing("record the mixed video")?;
+    progress::refresh(conn, id, "mixed", &json!({"music": music})).await
+}
+
+/// The video was checked; a frame of it stands for it.
+pub async fn verified(
+    conn: &mut PgConnection,
+    id: i64,
+    thumbnail: &str,
+    data: &Value,
+) -> Result<(), DbError> {
+    sqlx::query!("UPDATE jobs SET thumbnail_digest = $2 WHERE id = $1", id, thumbnail)
+        .execute(&mut *conn)
+        .await
+        .doing("record the verified video")?;
+    progress::refresh(conn, id, "verified", data).await
+}
+
+/// How a job ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conclusion {
+    /// With its video.
+    Completed,
+    /// Without one.
+    Failed {
+        /// Stable word.
+        code: String,
+        /// Sentence.
+        error: String,
+    },
+    /// Called off.
+    Canceled,
+}
+
+/// Ends the job. The caller has locked it and found it `processing` or `approved`.
+pub async fn conclude(conn: &mut PgConnection, id: i64, end: &Conclusion) -> Result<(), DbError> {
+    let (state, code, error) = match end {
+        Conclusion::Completed => (JobState::Completed, None, None),
+        Conclusion::Failed { code, error } => (JobState::Failed, Some(code), Some(error)),
+        Conclusion::Canceled => (JobState::Canceled, None, None),
+    };
+    let percent = if *end == Conclusion::Completed { Some(100_i16) } else { None };
+    let ended = sqlx::query!(
+        "UPDATE jobs SET state = $2, error_code = $3, error = $4, finished_at = now(), parked = NULL,
+                progress_percent = COALESCE($5, progress_percent)
+         WHERE id = $1 AND state IN ('planning', 'pending', 'approved', 'processing')",
+        id,
+        state.as_str(),
+        code.map(String::as_str),
+        error.map(String::as_str),
+        percent,
+    )
+    .execute(&mut *conn)
+    .await
+    .doing("conclude the job")?;
+    if ended.rows_affected() == 0 {
+        return Err(DbError::Moved { operation: "conclude the job", what: format!("job {id}") });
+    }
+    progress::refresh(conn, id, state.as_str(), &json!({"error_code": code, "error": error})).await
+}
+
+fn parse_state(state: &str, operation: &'static str) -> Result<JobState, DbError> {
+    state.parse().map_err(|error| DbError::Unreadable { operation, what: format!("{error}") })
+}

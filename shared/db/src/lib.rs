@@ -1,0 +1,20 @@
+//! All SQL on our own tables: jobs, scenes, assets, predictions, ledger, limits, keys.
+//!
+//! Every function takes the caller's connection and neither begins nor commits: the caller owns the
+//! transaction. Locks are taken in one order everywhere: job, scenes, predictions, ledger, tasks.
+
+pub mod assets;
+pub mod campaigns;
+pub mod clients;
+pub mod error;
+pub mod events;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+pub mod limits;
+pub mod media;
+pub mod pool;
+pub mod predictions;
+pub mod progress;
+pub mod scenes;
+pub mod schema;
