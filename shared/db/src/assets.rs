@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use spool_job::photo::Photo;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -171,4 +172,29 @@ pub async fn find(conn: &mut PgConnection, id: Uuid, owner: Option<Uuid>) -> Res
     .fetch_optional(conn)
     .await
     .doing("load the asset")
+}
+
+/// Most photos that one storyboard is made from.
+const MOST_PHOTOS: i64 = 2000;
+
+/// A campaign's photos as the planner sees them, oldest first.
+pub async fn photos(conn: &mut PgConnection, campaign_id: Uuid) -> Result<Vec<Photo>, DbError> {
+    sqlx::query_as!(
+        Photo,
+        "SELECT id AS asset_id, name, tags FROM assets WHERE campaign_id = $1 AND type = 'image'
+         ORDER BY inserted_at, id LIMIT $2",
+        campaign_id,
+        MOST_PHOTOS,
+    )
+    .fetch_all(conn)
+    .await
+    .doing("read the photos of the campaign")
+}
+
+/// How many assets of any kind a campaign has.
+pub async fn count_of_campaign(conn: &mut PgConnection, campaign_id: Uuid) -> Result<i64, DbError> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM assets WHERE campaign_id = $1"#, campaign_id)
+        .fetch_one(conn)
+        .await
+        .doing("count the assets of the campaign")
 }

@@ -1,0 +1,123 @@
+//! The command line and the environment of `spool-api`: `--help` is the manual.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
+use url::Url;
+
+/// The HTTP API: takes requests, writes them down, answers. It renders nothing itself.
+#[derive(Debug, Parser)]
+#[command(name = "spool-api", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: Option<ServeArgs>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API (the default).
+    Serve(ServeArgs),
+    /// Print the OpenAPI document and end.
+    Openapi,
+}
+
+/// What serving needs.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub media: MediaArgs,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ListenArgs {
+    /// Address and port to listen on; port 0 takes a free one.
+    #[arg(long = "listen", env = "SPOOL_API_LISTEN", default_value = "127.0.0.1:8080")]
+    pub address: SocketAddr,
+    /// The address that callers and providers reach us by, such as https://spool.example.com. Signed links and
+    /// webhook URLs start with it.
+    #[arg(long, env = "PUBLIC_BASE_URL")]
+    pub public_base_url: Url,
+    /// Signs media links: 32 characters or more, the same for all API and worker processes.
+    #[arg(long, env = "SPOOL_SIGNING_KEY", hide_env_values = true)]
+    pub signing_key: SecretString,
+    /// Print one line of JSON with the address once requests are taken.
+    #[arg(long)]
+    pub announce: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// Postgres 15 to 18: postgres://user:password@host/database.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: SecretString,
+    /// Most connections to Postgres.
+    #[arg(long, env = "SPOOL_DB_POOL", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub db_pool: u32,
+    /// A PgBouncer in transaction mode stands before Postgres.
+    #[arg(long, env = "SPOOL_PGBOUNCER", default_value_t = false, action = clap::ArgAction::Set)]
+    pub pgbouncer: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct MediaArgs {
+    /// Where media lies: a folder, file:///path or s3://bucket/prefix.
+    #[arg(long, env = "SPOOL_MEDIA_URL")]
+    pub media_url: String,
+    /// Networks that `source_url` downloads may reach although they are private, such as 127.0.0.1/32:8101,10.0.0.0/8.
+    /// Empty: none.
+    #[arg(long, env = "SPOOL_FETCH_ALLOW", default_value = "")]
+    pub fetch_allow: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ProviderArgs {
+    /// Token of the Replicate account; only to ask for the webhook secret.
+    #[arg(long, env = "REPLICATE_API_TOKEN", hide_env_values = true)]
+    pub replicate_api_token: Option<SecretString>,
+    /// Replicate's API.
+    #[arg(long, env = "REPLICATE_BASE_URL", default_value = "https://api.replicate.com/v1")]
+    pub replicate_base_url: Url,
+    /// Secret of Replicate's webhooks (whsec_…). Without it the account is asked; without a token as well, every
+    /// webhook is refused and polling does the work.
+    #[arg(long, env = "REPLICATE_WEBHOOK_SECRET", hide_env_values = true)]
+    pub replicate_webhook_secret: Option<SecretString>,
+}
+
+/// A value that parses but cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct ConfigError {
+    pub variable: &'static str,
+    pub problem: String,
+}
+
+impl ServeArgs {
+    /// What clap cannot check.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        use secrecy::ExposeSecret;
+        let refuse = |variable, problem: &str| Err(ConfigError { variable, problem: problem.to_owned() });
+        if self.listen.signing_key.expose_secret().len() < 32 {
+            return refuse("SPOOL_SIGNING_KEY", "must have at least 32 characters");
+        }
+        if !matches!(self.listen.public_base_url.scheme(), "http" | "https") {
+            return refuse("PUBLIC_BASE_URL", "must start with http:// or https://");
+        }
+        if self.listen.public_base_url.query().is_some() || self.listen.public_base_url.fragment().is_some() {
+            return refuse("PUBLIC_BASE_URL", "must have no query and no fragment");
+        }
+        if self.media.media_url.trim().is_empty() {
+            return refuse("SPOOL_MEDIA_URL", "must name a folder or an s3:// URL");
+        }
+        Ok(())
+    }
+
+}

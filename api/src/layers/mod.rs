@@ -1,0 +1,9 @@
+//! What stands around every handler, one layer a file. Their order is in `router`.
+
+pub mod api_key;
+pub mod headers;
+pub mod link;
+pub mod panic;
+pub mod problem;
+pub mod request_id;
+pub mod request_log;

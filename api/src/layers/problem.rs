@@ -1,0 +1,108 @@
+//! Writes the body of every refusal: ours ([`Refusal`] in the response's extensions) and those of axum and
+//! tower (404 and 405 of the router, 413 of the body limit), so that no caller ever sees another shape.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use crate::error::{Code, Problem, Refusal};
+use crate::layers::request_id::RequestId;
+
+pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+pub async fn layer(request: Request, next: Next) -> Response {
+    let instance = request.uri().path().to_owned();
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let mut response = next.run(request).await;
+    let refusal = match response.extensions_mut().remove::<Refusal>() {
+        Some(refusal) => refusal,
+        None if is_foreign_error(&response) => foreign(response.status()),
+        None => return response,
+    };
+    log(&refusal, &request_id);
+    let status = response.status();
+    let problem = Problem {
+        kind: format!("urn:spool:problem:{}", name_of(refusal.code)),
+        title: status.canonical_reason().unwrap_or("Error").to_owned(),
+        status: status.as_u16(),
+        error: refusal.detail.clone(),
+        detail: refusal.detail,
+        instance,
+        code: refusal.code,
+        details: refusal.details,
+        request_id,
+        extra: refusal.extra,
+    };
+    write(response, &problem)
+}
+
+fn write(response: Response, problem: &Problem) -> Response {
+    let (mut parts, _) = response.into_parts();
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, CONTENT_TYPE);
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// An error that no handler of ours made.
+fn is_foreign_error(response: &Response) -> bool {
+    let status = response.status();
+    (status.is_client_error() || status.is_server_error()) && !is_problem(response.headers())
+}
+
+fn is_problem(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE) == Some(&CONTENT_TYPE)
+}
+
+fn foreign(status: StatusCode) -> Refusal {
+    let (code, detail) = match status {
+        StatusCode::NOT_FOUND => (Code::NotFound, "there is nothing at this path"),
+        StatusCode::METHOD_NOT_ALLOWED => {
+            (Code::MethodNotAllowed, "this path does not take this method; the header allow lists those it takes")
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => (Code::PayloadTooLarge, "the body is too large"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => (Code::UnsupportedMediaType, "the body is of a kind not taken here"),
+        StatusCode::REQUEST_TIMEOUT => (Code::RequestTimeout, "the request took too long"),
+        status if status.is_server_error() => {
+            (Code::Internal, "something went wrong here; the request id finds it in the logs")
+        }
+        _ => (Code::BadRequest, "the request could not be understood"),
+    };
+    Refusal {
+        status,
+        code,
+        detail: detail.to_owned(),
+        details: None,
+        extra: serde_json::Map::new(),
+        headers: HeaderMap::new(),
+        cause: None,
+    }
+}
+
+/// The wire name of a code.
+fn name_of(code: Code) -> String {
+    match serde_json::to_value(code) {
+        Ok(serde_json::Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+/// Refusals with a cause are logged here, once: the caller sees only the sentence.
+fn log(refusal: &Refusal, request_id: &str) {
+    let Some(cause) = &refusal.cause else { return };
+    let mut chain = cause.to_string();
+    let mut source = cause.source();
+    while let Some(error) = source {
+        chain.push_str(": ");
+        chain.push_str(&error.to_string());
+        source = error.source();
+    }
+    if refusal.status.is_server_error() {
+        tracing::error!(request_id, code = ?refusal.code, cause = %chain, "a request failed");
+    } else {
+        tracing::debug!(request_id, code = ?refusal.code, cause = %chain, "a request was refused");
+    }
+}

@@ -1,0 +1,58 @@
+//! Collects what is wrong with a request, field by field, so that one answer names all of it.
+
+use serde_json::{Map, Value};
+
+use crate::error::ApiError;
+
+/// Sentences per field. Empty means the request is fine.
+#[derive(Debug, Default)]
+pub struct Invalid(Map<String, Value>);
+
+impl Invalid {
+    pub fn add(&mut self, field: &str, sentence: impl Into<String>) {
+        let sentence = Value::String(sentence.into());
+        match self.0.get_mut(field) {
+            Some(Value::Array(list)) => list.push(sentence),
+            _ => {
+                self.0.insert(field.to_owned(), Value::Array(vec![sentence]));
+            }
+        }
+    }
+
+    /// A text that must be there: trimmed, 1 to `max` characters. An absent one is noted and empty.
+    pub fn required_text(&mut self, field: &str, value: Option<String>, max: usize) -> String {
+        let value = value.unwrap_or_default();
+        let trimmed = value.trim();
+        if trimmed.is_empty() {
+            self.add(field, "can't be blank");
+        } else if trimmed.chars().count() > max {
+            self.add(field, format!("should be at most {max} characters"));
+        }
+        trimmed.to_owned()
+    }
+
+    /// A text that may be there, of at most `max` characters.
+    pub fn optional_text(&mut self, field: &str, value: Option<String>, max: usize) -> Option<String> {
+        let value = value?;
+        if value.chars().count() > max {
+            self.add(field, format!("should be at most {max} characters"));
+        }
+        Some(value)
+    }
+
+    /// A free JSON object; absent or null is an empty one.
+    pub fn object(&mut self, field: &str, value: Option<Value>) -> Value {
+        match value {
+            None | Some(Value::Null) => Value::Object(Map::new()),
+            Some(value @ Value::Object(_)) => value,
+            Some(_) => {
+                self.add(field, "must be an object");
+                Value::Object(Map::new())
+            }
+        }
+    }
+
+    pub fn finish(self) -> Result<(), ApiError> {
+        if self.0.is_empty() { Ok(()) } else { Err(ApiError::invalid(self.0)) }
+    }
+}
