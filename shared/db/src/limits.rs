@@ -1,7 +1,6 @@
 //! What a provider told one worker binds them all: pauses per provider and model.
 
 use crate::error::{DbError, Doing};
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ pub const WHOLE_ACCOUNT: &str = "*";
 /// A pause that is still on.
 #[derive(Debug, Clone)]
 pub struct Pause {
-    /// Until when, by the database's clock.
-    pub until: DateTime<Utc>,
+    /// For how long, by the database's clock.
+    pub wait: Duration,
     /// What the provider said.
     pub reason: String,
 }
@@ -23,17 +22,17 @@ pub async fn pause_of(
     provider: &str,
     model: &str,
 ) -> Result<Option<Pause>, DbError> {
-    sqlx::query_as!(
-        Pause,
-        "SELECT paused_until AS until, reason FROM provider_limits
-         WHERE provider = $1 AND model IN ($2, '*') AND paused_until > now()
-         ORDER BY paused_until DESC LIMIT 1",
+    let row = sqlx::query!(
+        r#"SELECT extract(epoch FROM paused_until - now())::float8 AS "wait_s!", reason FROM provider_limits
+           WHERE provider = $1 AND model IN ($2, '*') AND paused_until > now()
+           ORDER BY paused_until DESC LIMIT 1"#,
         provider,
         model,
     )
     .fetch_optional(conn)
     .await
-    .doing("read the provider's pause")
+    .doing("read the provider's pause")?;
+    Ok(row.map(|row| Pause { wait: Duration::from_secs_f64(row.wait_s.max(0.0)), reason: row.reason }))
 }
 
 /// Pauses `model` for everyone; a shorter pause never shortens a longer one.

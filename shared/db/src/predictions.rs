@@ -180,7 +180,9 @@ pub async fn spent_attempts(conn: &mut PgConnection, slot: Slot) -> Result<i32, 
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM predictions
            WHERE job_id = $1 AND purpose = $2 AND scene_id IS NOT DISTINCT FROM $3 AND scene_version IS NOT DISTINCT FROM $4
-             AND ordinal = $5 AND state IN ('failed', 'canceled', 'aborted')"#,
+             AND ordinal = $5 AND state IN ('failed', 'canceled', 'aborted')
+             -- The provider's own overload uses up no try.
+             AND error_class IS DISTINCT FROM 'E6716'"#,
         slot.job_id,
         slot.purpose.as_str(),
         scene_id,

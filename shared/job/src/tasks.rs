@@ -28,6 +28,11 @@ text_enum! {
 /// Version of the payloads below.
 pub const PAYLOAD_VERSION: i16 = 1;
 
+/// The group all tasks of a job share in the queue.
+pub fn group_key(job_id: i64) -> String {
+    format!("job/{job_id}")
+}
+
 impl TaskKind {
     /// The queue it runs in: waiting kinds share many slots, CPU kinds have one per core.
     pub const fn queue(self) -> &'static str {
@@ -133,7 +138,7 @@ pub struct Approved<'a> {
 pub fn plan(job: &Approved<'_>) -> Vec<PlannedTask> {
     let mut tasks = Vec::with_capacity(job.scenes.len() * 2 + 4);
     let mut push = |kind: TaskKind, payload: Payload, what: &str, after: Vec<(usize, OnFailure)>| {
-        let key = format!("job/{}/{}/{kind}{what}", job.job_id, job.revision);
+        let key = format!("{}/{}/{kind}{what}", group_key(job.job_id), job.revision);
         tasks.push(PlannedTask { kind, payload, key, after });
         tasks.len() - 1
     };

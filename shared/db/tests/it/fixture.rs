@@ -1,0 +1,68 @@
+//! A client, a campaign and a job with two scenes.
+
+use chrono::NaiveDate;
+use serde_json::json;
+use spool_db::jobs::{self, NewJob};
+use spool_job::estimate;
+use spool_job::spec::{JobKind, JobSpec, OnMusicFailure, OnSceneFailure};
+use spool_job::storyboard::{PlannedScene, Storyboard};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+pub(crate) fn spec() -> JobSpec {
+    JobSpec {
+        model: "google/veo-3.1-fast".into(),
+        resolution: "1080p".into(),
+        aspect: "16:9".into(),
+        audio: false,
+        music: true,
+        on_scene_failure: OnSceneFailure::Fail,
+        on_music_failure: OnMusicFailure::ContinueWithSilence,
+    }
+}
+
+pub(crate) fn storyboard(scenes: usize) -> Storyboard {
+    let scene = |index: usize| PlannedScene {
+        title: format!("Scene {index}"),
+        description: String::new(),
+        scene_type: None,
+        prompt: "a calm room".into(),
+        music_prompt: "calm".into(),
+        duration_ms: 4000,
+        first_asset_id: Uuid::now_v7(),
+        last_asset_id: None,
+    };
+    Storyboard { scenes: (0..scenes).map(scene).collect() }
+}
+
+#[expect(clippy::disallowed_methods, reason = "fixtures write rows by hand")]
+pub(crate) async fn campaign(conn: &mut PgConnection) -> Uuid {
+    let (client, campaign) = (Uuid::now_v7(), Uuid::now_v7());
+    sqlx::query("INSERT INTO clients (id, name) VALUES ($1, 'Lodge')")
+        .bind(client)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO campaigns (id, client_id, name) VALUES ($1, $2, 'Autumn')")
+        .bind(campaign)
+        .bind(client)
+        .execute(conn)
+        .await
+        .unwrap();
+    campaign
+}
+
+pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
+    let (spec, storyboard) = (spec(), storyboard(2));
+    let estimate = estimate::job(&spec, &storyboard, NaiveDate::from_ymd_opt(2026, 11, 21).unwrap()).unwrap();
+    let new = NewJob {
+        kind: JobKind::ImagePairs,
+        campaign_id,
+        parameters: json!({}),
+        spec: &spec,
+        storyboard: &storyboard,
+        estimate: &estimate,
+        created_by: Some("test"),
+    };
+    jobs::create(conn, &new).await.unwrap().unwrap()
+}
