@@ -1,0 +1,219 @@
+//! Replicate's HTTP API, typed. A create is sent once, whatever happens; reads are repeated.
+
+use crate::http::api_client;
+use crate::verdict::{Effect, ProviderError};
+use crate::wire::{
+    Account, CANCEL_AFTER, CreatePrediction, FileObject, Page, Prediction, WebhookEvent, WebhookSecret,
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use reqwest::{Client, Method, RequestBuilder};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+use url::Url;
+
+/// Rests between the tries of a read.
+const READ_RESTS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+/// Pages of one list; the provider keeps an hour of predictions.
+const MOST_PAGES: usize = 400;
+
+/// Where the API is and whose account it is.
+#[derive(Debug, Clone)]
+pub struct ReplicateConfig {
+    /// Such as `https://api.replicate.com/v1`.
+    pub base_url: Url,
+    /// Sent to that host and to no other.
+    pub token: SecretString,
+}
+
+/// A prediction to create.
+#[derive(Debug, Clone)]
+pub struct Create {
+    /// `owner/name`.
+    pub model: String,
+    /// For community models: 64 hex digits.
+    pub version: Option<String>,
+    /// The model's input, an object.
+    pub input: Value,
+    /// Where to report, with our id in it.
+    pub webhook: Option<String>,
+    /// When the provider gives up on it by itself; at least 5 s.
+    pub cancel_after: Option<Duration>,
+}
+
+/// The client.
+#[derive(Debug, Clone)]
+pub struct Replicate {
+    http: Client,
+    config: ReplicateConfig,
+}
+
+impl Replicate {
+    /// A client for one account.
+    pub fn new(config: ReplicateConfig) -> Result<Self, ProviderError> {
+        const DOING: &str = "set up the client";
+        if config.base_url.cannot_be_a_base() {
+            return Err(ProviderError::refused(
+                DOING,
+                "bad_base_url",
+                "REPLICATE_BASE_URL is not an HTTP address",
+            ));
+        }
+        let http = api_client().map_err(|error| ProviderError::transport(DOING, Effect::None, error))?;
+        Ok(Self { http, config })
+    }
+
+    /// Creates a prediction. Sent once: after [`crate::verdict::Verdict::Unknown`] it may exist.
+    pub async fn create(&self, create: &Create) -> Result<Prediction, ProviderError> {
+        const DOING: &str = "create a prediction";
+        let Value::Object(input) = &create.input else {
+            return Err(ProviderError::refused(DOING, "bad_request", "the input is not an object"));
+        };
+        let body = CreatePrediction {
+            version: create.version.clone(),
+            input: input.clone(),
+            webhook: create.webhook.clone(),
+            webhook_events_filter: create
+                .webhook
+                .as_ref()
+                .map(|_| vec![WebhookEvent::Start, WebhookEvent::Completed]),
+        };
+        let url = match &create.version {
+            Some(_) => self.url(&["predictions"]),
+            None => self.url(&["models"]).join_path(create.model.split('/')).join_path(["predictions"]),
+        };
+        let mut request = self.request(Method::POST, url.0).json(&body);
+        if let Some(after) = create.cancel_after {
+            request = request.header(CANCEL_AFTER, format!("{}s", after.as_secs().max(5)));
+        }
+        call(request, DOING, Effect::Creates).await
+    }
+
+    /// The prediction as it stands.
+    pub async fn get(&self, id: &str) -> Result<Prediction, ProviderError> {
+        self.read("read a prediction", self.url(&["predictions", id]).0).await
+    }
+
+    /// All predictions of the account created in the time, newest first, every page.
+    pub async fn list(
+        &self,
+        created_after: Option<DateTime<Utc>>,
+        created_before: Option<DateTime<Utc>>,
+    ) -> Result<Vec<Prediction>, ProviderError> {
+        const DOING: &str = "list predictions";
+        let mut url = self.url(&["predictions"]).0;
+        for (name, at) in [("created_after", created_after), ("created_before", created_before)] {
+            if let Some(at) = at {
+                url.query_pairs_mut().append_pair(name, &at.to_rfc3339_opts(SecondsFormat::Micros, true));
+            }
+        }
+        let mut found = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let page: Page<Prediction> = self.read(DOING, url).await?;
+            found.extend(page.results);
+            let Some(next) = page.next else { return Ok(found) };
+            url = self.own(&next).ok_or_else(|| {
+                ProviderError::refused(
+                    DOING,
+                    "foreign_link",
+                    "the list goes on at another host; the token stays here",
+                )
+            })?;
+        }
+        // A list that is cut off proves nothing about what is not in it.
+        Err(ProviderError::refused(DOING, "too_long", format!("the list has more than {MOST_PAGES} pages")))
+    }
+
+    /// Asks the provider to stop. Repeating it is harmless; what became of it is for [`Self::get`] to say.
+    pub async fn cancel(&self, id: &str) -> Result<Prediction, ProviderError> {
+        let request = self.request(Method::POST, self.url(&["predictions", id, "cancel"]).0);
+        call(request, "cancel a prediction", Effect::None).await
+    }
+
+    /// Keeps a file at the provider for a day; `urls.get` goes into an input. At most 100 MB.
+    pub async fn upload_file(
+        &self,
+        name: &str,
+        content_type: &str,
+        bytes: bytes::Bytes,
+    ) -> Result<FileObject, ProviderError> {
+        const DOING: &str = "upload a file";
+        let part = reqwest::multipart::Part::stream(bytes)
+            .file_name(name.to_owned())
+            .mime_str(content_type)
+            .map_err(|error| ProviderError::transport(DOING, Effect::None, error))?;
+        let form = reqwest::multipart::Form::new().part("content", part);
+        call(self.request(Method::POST, self.url(&["files"]).0).multipart(form), DOING, Effect::None).await
+    }
+
+    /// The secret that the account's webhooks are signed with.
+    pub async fn webhook_secret(&self) -> Result<SecretString, ProviderError> {
+        let secret: WebhookSecret =
+            self.read("read the webhook secret", self.url(&["webhooks", "default", "secret"]).0).await?;
+        Ok(SecretString::from(secret.key))
+    }
+
+    /// Whose token it is; costs nothing.
+    pub async fn account(&self) -> Result<Account, ProviderError> {
+        self.read("read the account", self.url(&["account"]).0).await
+    }
+
+    async fn read<T: DeserializeOwned>(&self, operation: &'static str, url: Url) -> Result<T, ProviderError> {
+        let mut rests = READ_RESTS.iter();
+        loop {
+            let error = match call(self.request(Method::GET, url.clone()), operation, Effect::None).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            // A throttled read waits as long as it was told to, which is the caller's business.
+            let passing = error.status().is_none_or(|status| status >= 500);
+            match rests.next() {
+                Some(rest) if passing => tokio::time::sleep(rest.mul_f64(0.5 + rand::random::<f64>())).await,
+                _ => return Err(error),
+            }
+        }
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.http.request(method, url).bearer_auth(self.config.token.expose_secret())
+    }
+
+    fn url(&self, segments: &[&str]) -> ApiUrl {
+        ApiUrl(self.config.base_url.clone()).join_path(segments.iter().copied())
+    }
+
+    /// A link the provider gave, if it leads back to it.
+    fn own(&self, link: &str) -> Option<Url> {
+        let url = self.config.base_url.join(link).ok()?;
+        (url.origin() == self.config.base_url.origin()).then_some(url)
+    }
+}
+
+struct ApiUrl(Url);
+
+impl ApiUrl {
+    /// Adds path segments, escaped.
+    fn join_path<'a>(mut self, segments: impl IntoIterator<Item = &'a str>) -> Self {
+        if let Ok(mut path) = self.0.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        self
+    }
+}
+
+async fn call<T: DeserializeOwned>(
+    request: RequestBuilder,
+    operation: &'static str,
+    effect: Effect,
+) -> Result<T, ProviderError> {
+    let answer = request.send().await.map_err(|error| ProviderError::transport(operation, effect, error))?;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    if !status.is_success() {
+        let body = answer.bytes().await.unwrap_or_default();
+        return Err(ProviderError::answer(operation, effect, status, &headers, &body));
+    }
+    let body = answer.bytes().await.map_err(|error| ProviderError::transport(operation, effect, error))?;
+    serde_json::from_slice(&body)
+        .map_err(|error| ProviderError::unreadable(operation, effect, status, &error))
+}

@@ -1,0 +1,167 @@
+//! What a failed prediction's error text means: worth another try, after how long, and whether the
+//! provider charges for the run. Codes and habits as observed; a text nobody knows is not retried.
+
+use std::time::Duration;
+
+/// What the provider charges for a run that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Charge {
+    /// Nothing.
+    None,
+    /// What it produced, as its metrics say.
+    Produced,
+}
+
+/// A class of failures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureClass {
+    /// The provider's code, or a word for what the text says.
+    pub code: String,
+    /// Whether buying another can help.
+    pub retryable: bool,
+    /// What this run cost.
+    pub charge: Charge,
+    first: u64,
+    growth: Growth,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    Doubling,
+    Square,
+}
+
+/// Longest rest between two tries.
+const LONGEST: Duration = Duration::from_secs(120);
+
+impl FailureClass {
+    fn new(code: &str, retryable: bool, first: u64, charge: Charge) -> Self {
+        Self { code: code.to_owned(), retryable, charge, first, growth: Growth::Doubling }
+    }
+
+    /// Rest before try number `failed` + 1, where `failed` tries have failed.
+    pub fn backoff(&self, failed: u32) -> Duration {
+        let n = u64::from(failed.clamp(1, 16));
+        let seconds = match self.growth {
+            Growth::Doubling => self.first.saturating_mul(1 << (n - 1)),
+            Growth::Square => self.first.saturating_mul(n * n),
+        };
+        Duration::from_secs(seconds).min(LONGEST)
+    }
+
+    /// The provider's own load kept it from starting: no try of ours was used up.
+    pub fn is_capacity(&self) -> bool {
+        self.code == "E6716"
+    }
+}
+
+/// Classifies the end of a prediction by its status (`failed`, `canceled`, `aborted`) and error text.
+pub fn classify(status: &str, text: &str) -> FailureClass {
+    if status == "aborted" {
+        return FailureClass::new("aborted", true, 15, Charge::None);
+    }
+    if status == "canceled" {
+        return FailureClass::new("canceled", true, 15, Charge::Produced);
+    }
+    let lower = text.to_lowercase();
+    let code = code_of(text);
+    match code.as_deref() {
+        Some("E1000") => FailureClass::new("E1000", true, 10, Charge::None),
+        Some("E1001") => FailureClass::new("E1001", true, 30, Charge::None),
+        Some("E4875") => FailureClass::new("E4875", true, 10, Charge::None),
+        Some("E6716") => {
+            FailureClass { growth: Growth::Square, ..FailureClass::new("E6716", true, 5, Charge::None) }
+        }
+        Some("E8367") => FailureClass::new("E8367", true, 30, Charge::Produced),
+        Some("E8765") => FailureClass::new("E8765", true, 30, Charge::None),
+        Some("E9243") => FailureClass::new("E9243", true, 15, Charge::None),
+        Some("E9825") => FailureClass::new("E9825", true, 15, Charge::Produced),
+        Some("E9828") => FailureClass::new("E9828", true, 20, Charge::Produced),
+        Some("PA") => FailureClass::new("PA", true, 5, Charge::None),
+        Some("E003") => FailureClass::new("E003", true, 30, Charge::None),
+        Some("E004") => FailureClass::new("E004", true, 30, Charge::None),
+        _ if code.as_deref() == Some("E005") || is_moderation(&lower) => {
+            FailureClass::new("moderation", false, 0, Charge::Produced)
+        }
+        _ if lower.contains("high demand") || lower.contains("temporarily unavailable") => {
+            FailureClass::new("unavailable", true, 30, Charge::None)
+        }
+        Some(code) => FailureClass::new(code, true, 30, Charge::Produced),
+        None => FailureClass::new("model_error", false, 0, Charge::None),
+    }
+}
+
+fn is_moderation(lower: &str) -> bool {
+    ["flagged as sensitive", "nsfw", "violates", "content policy", "safety"]
+        .iter()
+        .any(|word| lower.contains(word))
+}
+
+/// `(E6716)`, `E003`, or `(code: PA)`.
+fn code_of(text: &str) -> Option<String> {
+    if let Some((_, tail)) = text.split_once("code: ") {
+        let code: String = tail.chars().take_while(char::is_ascii_uppercase).collect();
+        if code.len() == 2 {
+            return Some(code);
+        }
+    }
+    text.split(|c: char| !c.is_ascii_alphanumeric()).find_map(|word| {
+        let digits = word.strip_prefix('E')?;
+        let is_code = (3..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        is_code.then(|| word.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_as_they_occur() {
+        for (status, text, code, retryable, charge) in [
+            ("failed", "Director: unexpected error handling prediction (E6716)", "E6716", true, Charge::None),
+            ("failed", "Prediction interrupted; please retry (code: PA)", "PA", true, Charge::None),
+            ("failed", "Service is temporarily unavailable. (E003)", "E003", true, Charge::None),
+            (
+                "failed",
+                "Service is currently unavailable due to high demand",
+                "unavailable",
+                true,
+                Charge::None,
+            ),
+            (
+                "failed",
+                "The input or output was flagged as sensitive. (E005)",
+                "moderation",
+                false,
+                Charge::Produced,
+            ),
+            ("failed", "NSFW content detected", "moderation", false, Charge::Produced),
+            ("failed", "failed to upload file (E9825)", "E9825", true, Charge::Produced),
+            ("failed", "ValueError: width must be a multiple of 8", "model_error", false, Charge::None),
+            ("failed", "EXIF data broken", "model_error", false, Charge::None),
+            ("aborted", "", "aborted", true, Charge::None),
+            ("canceled", "", "canceled", true, Charge::Produced),
+        ] {
+            let class = classify(status, text);
+            assert_eq!(
+                (class.code.as_str(), class.retryable, class.charge),
+                (code, retryable, charge),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_crowded_provider_gets_squares_up_to_the_longest() {
+        let class = classify("failed", "(E6716)");
+        let rests: Vec<u64> = (1..=6).map(|n| class.backoff(n).as_secs()).collect();
+        assert_eq!(rests, [5, 20, 45, 80, 120, 120]);
+        assert!(class.is_capacity());
+        let class = classify("failed", "E1000");
+        assert_eq!(
+            [class.backoff(1).as_secs(), class.backoff(2).as_secs(), class.backoff(60).as_secs()],
+            [10, 20, 120]
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! What an error of a provider means for the money: whether something may have been created, and
+//! what to do next.
+
+use crate::wire::ProblemBody;
+use http::{HeaderMap, StatusCode};
+use std::time::Duration;
+
+/// What to do after an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing was created; the same call may be made after this long.
+    RetryAfter(Duration),
+    /// Nothing was created, and nothing will be until somebody acts (no credit, bad token).
+    Wait {
+        /// What is wrong, for operators.
+        why: String,
+    },
+    /// Nothing was created, and the same call will never work.
+    Fail {
+        /// Stable word.
+        code: String,
+        /// Sentence.
+        message: String,
+    },
+    /// It may have been created. Never call again: look for it.
+    Unknown {
+        /// What happened.
+        why: String,
+    },
+}
+
+/// A call that did not give what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {operation}: {message}")]
+pub struct ProviderError {
+    operation: &'static str,
+    status: Option<u16>,
+    message: String,
+    verdict: Verdict,
+    #[source]
+    source: Option<reqwest::Error>,
+}
+
+/// Whether a repeated call can cost money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// Reading, or stopping something: harmless.
+    None,
+    /// It creates something that is paid for.
+    Creates,
+}
+
+/// Rest before a call is made again when the provider does not say how long.
+const DEFAULT_REST: Duration = Duration::from_secs(5);
+/// Longest rest that a provider's word is taken for.
+const LONGEST_REST: Duration = Duration::from_secs(600);
+
+impl ProviderError {
+    /// What to do next.
+    pub fn verdict(&self) -> Verdict {
+        self.verdict.clone()
+    }
+
+    /// The HTTP status, if an answer came.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// What was being done.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// A call that cannot be made as configured.
+    pub(crate) fn refused(operation: &'static str, code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let verdict = Verdict::Fail { code: code.to_owned(), message: message.clone() };
+        Self { operation, status: None, message, verdict, source: None }
+    }
+
+    /// No answer, or not a whole one.
+    pub(crate) fn transport(operation: &'static str, effect: Effect, source: reqwest::Error) -> Self {
+        // A URL may carry a signature; errors carry none.
+        let source = source.without_url();
+        let (message, verdict) = if source.is_builder() {
+            let message = "the request could not be built".to_owned();
+            (message.clone(), Verdict::Fail { code: "bad_request".into(), message })
+        } else if source.is_connect() {
+            ("no connection to the provider".to_owned(), Verdict::RetryAfter(DEFAULT_REST))
+        } else {
+            let message = if source.is_timeout() { "no answer in time" } else { "the answer was lost" };
+            let verdict = match effect {
+                Effect::None => Verdict::RetryAfter(DEFAULT_REST),
+                Effect::Creates => Verdict::Unknown { why: message.to_owned() },
+            };
+            (message.to_owned(), verdict)
+        };
+        Self { operation, status: None, message, verdict, source: Some(source) }
+    }
+
+    /// An answer that says success but cannot be read.
+    pub(crate) fn unreadable(
+        operation: &'static str,
+        effect: Effect,
+        status: StatusCode,
+        why: &serde_json::Error,
+    ) -> Self {
+        let message = format!("the answer ({status}) cannot be read: {why}");
+        let verdict = match effect {
+            Effect::None => Verdict::RetryAfter(DEFAULT_REST),
+            Effect::Creates => Verdict::Unknown { why: message.clone() },
+        };
+        Self { operation, status: Some(status.as_u16()), message, verdict, source: None }
+    }
+
+    /// An answer that says no.
+    pub(crate) fn answer(
+        operation: &'static str,
+        effect: Effect,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Self {
+        let problem = ProblemBody::parse(body);
+        let said = problem.detail.clone().or(problem.title.clone()).unwrap_or_else(|| status.to_string());
+        let message = format!("{}: {}", status.as_u16(), said.trim());
+        let fail = |code: &str| Verdict::Fail { code: code.to_owned(), message: said.trim().to_owned() };
+        let verdict = match status.as_u16() {
+            401 | 403 => {
+                Verdict::Wait { why: format!("the provider refuses the token ({})", status.as_u16()) }
+            }
+            402 => Verdict::Wait { why: "the provider account has no credit".to_owned() },
+            404 => fail("not_found"),
+            413 => fail("too_large"),
+            422 => fail("invalid_input"),
+            429 => Verdict::RetryAfter(retry_after(&problem, headers)),
+            408 | 425 => Verdict::RetryAfter(DEFAULT_REST),
+            400..=499 => fail("bad_request"),
+            _ => match effect {
+                Effect::None => Verdict::RetryAfter(DEFAULT_REST),
+                // A gateway may time out after the prediction was created.
+                Effect::Creates => {
+                    Verdict::Unknown { why: format!("the provider answered {}", status.as_u16()) }
+                }
+            },
+        };
+        Self { operation, status: Some(status.as_u16()), message, verdict, source: None }
+    }
+}
+
+/// The body's field, then the header, then the sentence.
+fn retry_after(problem: &ProblemBody, headers: &HeaderMap) -> Duration {
+    let header = || headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = problem
+        .retry_after
+        .or_else(header)
+        .or_else(|| problem.seconds_in_detail().map(|seconds| seconds as f64))
+        .filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    seconds.map_or(DEFAULT_REST, |seconds| Duration::from_secs_f64(seconds.min(LONGEST_REST.as_secs_f64())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn verdict(status: u16, body: &str, effect: Effect) -> Verdict {
+        let status = StatusCode::from_u16(status).unwrap();
+        ProviderError::answer("create a prediction", effect, status, &HeaderMap::new(), body.as_bytes())
+            .verdict()
+    }
+
+    #[test]
+    fn only_what_may_exist_is_unknown() {
+        for status in [500, 502, 503, 504] {
+            assert!(matches!(verdict(status, "", Effect::Creates), Verdict::Unknown { .. }), "{status}");
+            assert!(matches!(verdict(status, "", Effect::None), Verdict::RetryAfter(_)), "{status}");
+        }
+        for status in [400, 404, 413, 422] {
+            assert!(matches!(verdict(status, "{}", Effect::Creates), Verdict::Fail { .. }), "{status}");
+        }
+        for status in [401, 402] {
+            assert!(matches!(verdict(status, "{}", Effect::Creates), Verdict::Wait { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn the_body_says_how_long_before_the_header_before_the_sentence() {
+        let observed = r#"{"detail":"Request was throttled. Your rate limit resets in ~5s.","status":429,"retry_after":7}"#;
+        assert_eq!(verdict(429, observed, Effect::Creates), Verdict::RetryAfter(Duration::from_secs(7)));
+        let documented = r#"{"detail":"Request was throttled. Your rate limit resets in ~30s."}"#;
+        assert_eq!(verdict(429, documented, Effect::Creates), Verdict::RetryAfter(Duration::from_secs(30)));
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", HeaderValue::from_static("11"));
+        let error =
+            ProviderError::answer("x", Effect::None, StatusCode::TOO_MANY_REQUESTS, &headers, b"slow down");
+        assert_eq!(error.verdict(), Verdict::RetryAfter(Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn the_message_names_operation_status_and_what_was_said() {
+        let body = r#"{"detail":"- input: prompt is required\n","status":422}"#;
+        let error = ProviderError::answer(
+            "create a prediction",
+            Effect::Creates,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &HeaderMap::new(),
+            body.as_bytes(),
+        );
+        assert_eq!(error.to_string(), "could not create a prediction: 422: - input: prompt is required");
+    }
+}
