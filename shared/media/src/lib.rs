@@ -1,4 +1,8 @@
 //! Files by content: an object store addressed by SHA-256, FFmpeg and what is built from it (probe, stitch,
 //! music, mix, verification, thumbnails), byte ranges and signed links.
 
+pub mod error;
 pub mod ffmpeg;
+pub mod key;
+pub mod probe;
+pub mod range;
