@@ -1,0 +1,145 @@
+//! The doorbell: tells sleeping workers that there is something to do. It carries no truth; polling finds the same.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::PgPool;
+
+/// The channel of NOTIFY. Messages: `w <queue>` something is ready there; `x` a running task was asked to stop.
+pub(crate) const CHANNEL: &str = "spool_queue";
+/// At most one NOTIFY per process and this long: its commit takes a lock that all databases of the server share.
+const GAP: Duration = Duration::from_millis(2);
+
+/// What to tell the workers once the transaction is committed. A bell that is never rung costs latency, not tasks.
+#[derive(Debug, Default)]
+#[must_use = "ring it after the commit, or the task waits for the next poll"]
+pub struct Bell {
+    messages: BTreeSet<String>,
+}
+
+impl Bell {
+    /// Nothing to tell.
+    pub const fn silent() -> Self {
+        Self { messages: BTreeSet::new() }
+    }
+
+    /// Something is ready in these queues.
+    pub(crate) fn of(queues: impl IntoIterator<Item = String>) -> Self {
+        Self { messages: queues.into_iter().map(|queue| format!("w {queue}")).collect() }
+    }
+
+    pub(crate) fn add(&mut self, queue: &str) {
+        if !self.messages.iter().any(|message| message.get(2..) == Some(queue)) {
+            self.messages.insert(format!("w {queue}"));
+        }
+    }
+
+    pub(crate) fn add_stop(&mut self) {
+        self.messages.insert("x".to_owned());
+    }
+
+    /// Both.
+    pub fn merge(&mut self, other: Self) {
+        self.messages.extend(other.messages);
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_silent(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Tells the workers, in a statement of its own. Rings that come close together become one; a failure is only logged.
+    ///
+    /// Returns at once: the statement runs in the background on a connection of `pool`.
+    #[expect(
+        clippy::unused_async,
+        reason = "callers await it, so that it may one day wait for the statement"
+    )]
+    pub async fn ring(self, pool: &PgPool) {
+        if self.messages.is_empty() {
+            return;
+        }
+        let ringer = ringer(pool);
+        lock(&ringer.waiting).extend(self.messages);
+        if !ringer.busy.swap(true, Ordering::AcqRel) {
+            tokio::spawn(drain(ringer, pool.clone()));
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Ringer {
+    waiting: Mutex<BTreeSet<String>>,
+    busy: AtomicBool,
+}
+
+/// One per database that this process talks to.
+static RINGERS: LazyLock<Mutex<HashMap<String, Arc<Ringer>>>> = LazyLock::new(Mutex::default);
+
+fn ringer(pool: &PgPool) -> Arc<Ringer> {
+    let options = pool.connect_options();
+    let key = format!(
+        "{}:{}/{}",
+        options.get_host(),
+        options.get_port(),
+        options.get_database().unwrap_or_default()
+    );
+    Arc::clone(lock(&RINGERS).entry(key).or_default())
+}
+
+async fn drain(ringer: Arc<Ringer>, pool: PgPool) {
+    /// A runtime that is shut down drops this task anywhere; the next ring must find the ringer free.
+    struct Free(Arc<Ringer>);
+    impl Drop for Free {
+        fn drop(&mut self) {
+            self.0.busy.store(false, Ordering::Release);
+        }
+    }
+    loop {
+        let free = Free(Arc::clone(&ringer));
+        loop {
+            let messages: Vec<String> = std::mem::take(&mut *lock(&ringer.waiting)).into_iter().collect();
+            if messages.is_empty() {
+                break;
+            }
+            let sent =
+                sqlx::query!("select pg_notify($1, m) from unnest($2::text[]) as m", CHANNEL, &messages)
+                    .fetch_all(&pool)
+                    .await;
+            if let Err(error) = sent {
+                tracing::debug!(error = %error, "the doorbell did not ring; polling will find the tasks");
+            }
+            tokio::time::sleep(GAP).await;
+        }
+        drop(free);
+        // A message may have come between the last look and the release.
+        if lock(&ringer.waiting).is_empty() || ringer.busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_named_once() {
+        let mut bell = Bell::silent();
+        assert!(bell.is_silent());
+        bell.add("light");
+        bell.add("light");
+        bell.merge(Bell::of(["light".to_owned(), "ffmpeg".to_owned()]));
+        assert_eq!(bell.messages.into_iter().collect::<Vec<_>>(), ["w ffmpeg", "w light"]);
+    }
+}

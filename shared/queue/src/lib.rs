@@ -1,0 +1,36 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod batch;
+mod bell;
+mod claim;
+pub mod control;
+mod ending;
+mod error;
+mod finish;
+mod handler;
+mod id;
+mod insert;
+pub mod inspect;
+pub mod metrics;
+mod migrate;
+mod outcome;
+mod retry;
+mod run;
+mod state;
+mod task;
+mod worker;
+
+pub use batch::{Batch, Enqueued, OnFailure, Slot};
+pub use bell::Bell;
+pub use ending::RunOutcome;
+pub use error::{BoxError, CommitError, ControlError, EnqueueError, LeaseLost, WorkerError};
+pub use handler::{Completion, Handler};
+pub use id::{LeaseToken, TaskId, WorkerId};
+pub use migrate::{MIGRATOR, migrate};
+pub use outcome::{Committed, Done, Failure, Outcome, ParkUntil};
+pub use retry::RetryPolicy;
+pub use run::{Run, StopReason};
+pub use state::TaskState;
+pub use task::{NewTask, PAYLOAD_LIMIT};
+pub use worker::{Worker, WorkerBuilder};
