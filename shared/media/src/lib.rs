@@ -4,5 +4,13 @@
 pub mod error;
 pub mod ffmpeg;
 pub mod key;
+pub mod kind;
+pub mod link;
+pub mod mix;
+pub mod music;
 pub mod probe;
 pub mod range;
+pub mod scratch;
+pub mod store;
+pub mod thumbnail;
+pub mod verify;
