@@ -1,27 +1,45 @@
 //! The command line and the environment of `spool-api`: `--help` is the manual.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+use spool_job::spec::OnMusicFailure;
+use spool_provider::guard::FetchPolicy;
+use spool_telemetry::logging::LogFormat;
 use url::Url;
 
 /// The HTTP API: takes requests, writes them down, answers. It renders nothing itself.
 #[derive(Debug, Parser)]
-#[command(name = "spool-api", version, args_conflicts_with_subcommands = true)]
+#[command(name = "spool-api", version)]
 pub struct Cli {
     #[command(subcommand)]
-    pub command: Option<Command>,
-    #[command(flatten)]
-    pub serve: Option<ServeArgs>,
+    pub command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the API (the default).
-    Serve(ServeArgs),
+    /// Serve the API; what `spool-api` does when no command is given.
+    Serve(Box<ServeArgs>),
     /// Print the OpenAPI document and end.
     Openapi,
+}
+
+impl Cli {
+    /// Parses the command line; options without a command mean `serve`.
+    pub fn from_env() -> Self {
+        let mut words: Vec<OsString> = std::env::args_os().collect();
+        let serve_is_meant = match words.get(1).and_then(|word| word.to_str()) {
+            None => true,
+            Some("--help" | "-h" | "--version" | "-V" | "help") => false,
+            Some(word) => word.starts_with('-'),
+        };
+        if serve_is_meant {
+            words.insert(1, "serve".into());
+        }
+        Self::parse_from(words)
+    }
 }
 
 /// What serving needs.
@@ -35,6 +53,38 @@ pub struct ServeArgs {
     pub media: MediaArgs,
     #[command(flatten)]
     pub provider: ProviderArgs,
+    #[command(flatten)]
+    pub jobs: JobArgs,
+    /// Text on a terminal and JSON elsewhere (auto), or always one of them.
+    #[arg(long, env = "SPOOL_LOG_FORMAT", value_enum, default_value_t)]
+    pub log_format: LogFormat,
+}
+
+/// What jobs are made with when their request does not say.
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// Model of the clips, by name or alias.
+    #[arg(long, env = "VIDEO_GENERATION_MODEL", default_value = "google/veo-3.1-fast")]
+    pub video_generation_model: String,
+    /// What failed music does to a video.
+    #[arg(long, env = "AUDIO_ERROR_STRATEGY", value_enum, default_value = "continue_with_silence")]
+    pub audio_error_strategy: AudioErrorStrategy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum AudioErrorStrategy {
+    ContinueWithSilence,
+    Halt,
+}
+
+impl From<AudioErrorStrategy> for OnMusicFailure {
+    fn from(strategy: AudioErrorStrategy) -> Self {
+        match strategy {
+            AudioErrorStrategy::ContinueWithSilence => Self::ContinueWithSilence,
+            AudioErrorStrategy::Halt => Self::Halt,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +125,7 @@ pub struct MediaArgs {
     /// Networks that `source_url` downloads may reach although they are private, such as 127.0.0.1/32:8101,10.0.0.0/8.
     /// Empty: none.
     #[arg(long, env = "SPOOL_FETCH_ALLOW", default_value = "")]
-    pub fetch_allow: String,
+    pub fetch_allow: FetchPolicy,
 }
 
 #[derive(Debug, Args)]

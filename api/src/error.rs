@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use spool_db::error::DbError;
 use utoipa::ToSchema;
 
 /// Stable names of everything that can go wrong: clients match on these, never on sentences.
@@ -31,20 +32,15 @@ pub enum Code {
     Forbidden,
     NotFound,
     MethodNotAllowed,
-    NotAcceptable,
     RequestTimeout,
-    Conflict,
     PayloadTooLarge,
     UnsupportedMediaType,
     ValidationFailed,
     NotPending,
     JobCreationFailed,
     WrongJob,
-    TooManyRequests,
     Internal,
-    BadGateway,
     Unavailable,
-    StorageFull,
 }
 
 /// The body of every error answer.
@@ -191,6 +187,12 @@ impl ApiError {
 
     pub fn code(&self) -> Code {
         self.0.code
+    }
+}
+
+impl From<DbError> for ApiError {
+    fn from(error: DbError) -> Self {
+        if error.is_unavailable() { Self::unavailable("the database", error) } else { Self::internal(error) }
     }
 }
 

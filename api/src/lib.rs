@@ -1,1 +1,30 @@
-//! TBD
+//! The HTTP API of Spool: takes a request, checks it, writes it down with the tasks it leads to in one
+//! transaction, and answers. It renders nothing, calls no model, and holds no SQL.
+
+pub mod approval;
+pub mod asset_intake;
+pub mod caller;
+pub mod cli;
+pub mod database;
+pub mod defaults;
+pub mod download;
+pub mod error;
+pub mod etag;
+pub mod extract;
+pub mod image_header;
+pub mod inspect;
+pub mod layers;
+pub mod limits;
+pub mod links;
+pub mod metrics;
+pub mod openapi;
+pub mod page;
+pub mod readiness;
+pub mod receive;
+pub mod router;
+pub mod routes;
+pub mod serve;
+pub mod server;
+pub mod state;
+pub mod validation;
+pub mod webhook_secret;

@@ -23,7 +23,8 @@ pub struct Links {
 /// The signature that a request's query string carries.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Signed {
-    pub expires: String,
+    /// Seconds since 1970.
+    pub expires: i64,
     pub signature: String,
 }
 
@@ -34,7 +35,9 @@ impl Signed {
         let find = |wanted: &str| {
             form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
         };
-        Some(Self { expires: find("exp").unwrap_or_default(), signature: find("sig")? })
+        // A missing or garbled end is one that has passed; the signature will not fit either.
+        let expires = find("exp").and_then(|text| text.parse().ok()).unwrap_or(0);
+        Some(Self { expires, signature: find("sig")? })
     }
 }
 
@@ -67,12 +70,12 @@ impl Links {
 
     fn sign(&self, path: &str, now: DateTime<Utc>) -> String {
         let base = self.base.as_str().trim_end_matches('/');
-        format!("{base}{path}{}", self.signer.sign(path, Self::expiry(now)))
+        format!("{base}{path}?{}", self.signer.sign(path, Self::expiry(now)))
     }
 
     /// Whether the link opens `path` at `now`. The refusal does not say which part of it is wrong.
     pub fn verify(&self, path: &str, signed: &Signed, now: DateTime<Utc>) -> Result<(), ApiError> {
-        self.signer.verify(path, &signed.expires, &signed.signature, now).map_err(|error| {
+        self.signer.verify(path, signed.expires, &signed.signature, now).map_err(|error| {
             ApiError::unauthorized(
                 Code::BadSignature,
                 "this link is not valid, or no longer: ask for a new one, or send a key",

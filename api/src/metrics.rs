@@ -1,18 +1,11 @@
-//! The API's own metrics, all in one place. `route` is the pattern, never the path.
+//! Where the API's metrics are counted. They are declared, with their meaning, in `spool_telemetry::names`.
 
 use std::time::Duration;
 
 use http::Method;
+use spool_telemetry::names;
 
-/// Requests answered, by method, route pattern and status.
-const REQUESTS: &str = "spool_http_requests_total";
-/// From the first byte of the request to the head of the answer.
-const SECONDS: &str = "spool_http_request_duration_seconds";
-/// Requests whose answer has not begun.
-const IN_FLIGHT: &str = "spool_http_requests_in_flight";
-/// Webhooks that came, by what was done with them.
-const WEBHOOKS: &str = "spool_http_webhooks_total";
-
+/// A request whose answer has begun. `route` is the pattern, never the path.
 pub fn request_done(method: &Method, route: &str, status: u16, elapsed: Duration) {
     // Anybody may send any method: only the usual ones become labels.
     let method = match *method {
@@ -25,27 +18,19 @@ pub fn request_done(method: &Method, route: &str, status: u16, elapsed: Duration
         Method::OPTIONS => "OPTIONS",
         _ => "OTHER",
     };
-    metrics::counter!(REQUESTS, "method" => method, "route" => route.to_owned(), "status" => status.to_string())
+    let (route, status) = (route.to_owned(), status.to_string());
+    metrics::counter!(names::HTTP_REQUESTS, "route" => route.clone(), "method" => method, "status" => status)
         .increment(1);
-    metrics::histogram!(SECONDS, "method" => method, "route" => route.to_owned()).record(elapsed.as_secs_f64());
+    metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => method)
+        .record(elapsed.as_secs_f64());
 }
 
-pub fn webhook(outcome: &'static str) {
-    metrics::counter!(WEBHOOKS, "outcome" => outcome).increment(1);
+/// Media that came in.
+pub fn bytes_in(count: u64) {
+    metrics::counter!(names::MEDIA_BYTES, "direction" => "in").increment(count);
 }
 
-/// Counts one request while it lives, also when its caller goes away.
-pub struct InFlight(());
-
-impl InFlight {
-    pub fn enter() -> Self {
-        metrics::gauge!(IN_FLIGHT).increment(1.0);
-        Self(())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        metrics::gauge!(IN_FLIGHT).decrement(1.0);
-    }
+/// Media that went out.
+pub fn bytes_out(count: u64) {
+    metrics::counter!(names::MEDIA_BYTES, "direction" => "out").increment(count);
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
 use spool_job::clock::Clock;
 use spool_media::ffmpeg::Ffmpeg;
 use spool_media::store::MediaStore;
-use crate::database::Database;
+use spool_provider::guard::FetchPolicy;
 
-use crate::download::Downloads;
+use crate::database::Database;
+use crate::defaults::JobDefaults;
 use crate::links::Links;
+use crate::webhook_secret::WebhookSecret;
 
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
@@ -19,10 +20,12 @@ pub struct Parts {
     pub store: MediaStore,
     pub ffmpeg: Ffmpeg,
     pub links: Links,
-    pub downloads: Downloads,
+    /// What `source_url` downloads may reach.
+    pub fetch_policy: FetchPolicy,
+    pub defaults: JobDefaults,
     pub clock: Arc<dyn Clock>,
-    /// Signs what the provider sends us; without one every webhook is refused.
-    pub webhook_secret: Option<SecretString>,
+    /// Without one every webhook is refused.
+    pub webhook_secret: WebhookSecret,
 }
 
 impl AppState {

@@ -19,6 +19,13 @@ impl Invalid {
         }
     }
 
+    /// The refusal for a single field.
+    pub fn only(field: &str, sentence: impl Into<String>) -> ApiError {
+        let mut invalid = Self::default();
+        invalid.add(field, sentence);
+        ApiError::invalid(invalid.0)
+    }
+
     /// A text that must be there: trimmed, 1 to `max` characters. An absent one is noted and empty.
     pub fn required_text(&mut self, field: &str, value: Option<String>, max: usize) -> String {
         let value = value.unwrap_or_default();
@@ -50,6 +57,10 @@ impl Invalid {
                 Value::Object(Map::new())
             }
         }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub fn finish(self) -> Result<(), ApiError> {

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, StatusCode, header};
 use spool_db::keys::{self, KeyToken, Scope};
 
 use crate::caller::Caller;
+use crate::database::commit;
 use crate::error::{ApiError, Code};
 use crate::state::AppState;
 
@@ -43,8 +44,12 @@ pub async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
         ));
     };
     let token = KeyToken::parse(presented).ok_or_else(refused)?;
-    let mut conn = state.pool.acquire().await.map_err(|error| ApiError::unavailable("the database", error))?;
-    let key = keys::authenticate(&mut conn, &token).await?.ok_or_else(refused)?;
+    let key = keys::authenticate(&mut *state.db.read().await?, &token).await?.ok_or_else(refused)?;
+    if key.unseen {
+        let mut transaction = state.db.begin().await?;
+        keys::note_use(&mut transaction, &key.id).await?;
+        commit(transaction).await?;
+    }
     Ok(Caller { scope: key.highest_scope(), key_id: key.id, client: key.client_id })
 }
 

@@ -21,9 +21,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
         .map_or_else(|| "unmatched".to_owned(), |matched| matched.as_str().to_owned());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
 
-    let in_flight = metrics::InFlight::enter();
     let response = next.run(request).await;
-    drop(in_flight);
 
     let elapsed = started.elapsed();
     let status = response.status().as_u16();

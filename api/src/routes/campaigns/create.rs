@@ -25,9 +25,7 @@ pub async fn create(
     let new = body.check(&caller)?;
     let mut transaction = state.db.begin().await?;
     let Some(campaign) = campaigns::create(&mut transaction, Uuid::now_v7(), &new).await? else {
-        let mut invalid = Invalid::default();
-        invalid.add("client_id", "does not exist");
-        return Err(invalid.finish().err().unwrap_or_else(|| ApiError::not_found("client", new.client_id)));
+        return Err(Invalid::only("client_id", "does not exist"));
     };
     commit(transaction).await?;
     Ok((StatusCode::CREATED, Json(CampaignData { data: campaign.into() })))

@@ -1,0 +1,50 @@
+//! Approving a job: its state and its whole DAG of tasks change in the caller's transaction.
+
+use spool_db::jobs::{self, Approval};
+use spool_job::tasks::{self, Approved, OnFailure as Edge, PAYLOAD_VERSION};
+use spool_queue::{Batch, Bell, NewTask, OnFailure};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::{ApiError, Code};
+
+/// Approves and enqueues. The caller commits, then rings.
+pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) -> Result<Bell, ApiError> {
+    let (revision, spec, scenes) = match jobs::approve(conn, job_id, owner).await? {
+        Approval::Approved { revision, spec, scenes } => (revision, spec, scenes),
+        Approval::Unknown => return Err(ApiError::not_found("job", job_id).with("job_id", job_id)),
+        Approval::NotPending(state) => {
+            let why = format!("job {job_id} is {state}; only a pending job can be approved");
+            return Err(ApiError::unprocessable(Code::NotPending, why.clone())
+                .with("job_id", job_id)
+                .with("current_status", state.as_str())
+                .with("reason", why));
+        }
+    };
+    let plan = tasks::plan(&Approved {
+        job_id,
+        revision,
+        scenes: &scenes,
+        music: spec.music,
+        on_scene_failure: spec.on_scene_failure,
+        on_music_failure: spec.on_music_failure,
+    });
+    let mut batch = Batch::new();
+    let mut refs = Vec::with_capacity(plan.len());
+    for task in &plan {
+        let new = NewTask::new(task.kind.as_str(), task.kind.queue(), PAYLOAD_VERSION, &task.payload)
+            .unique_key(&task.key)
+            .group_key(job_id.to_string());
+        let this = batch.add(new);
+        for (parent, policy) in &task.after {
+            let policy = match policy {
+                Edge::Cancel => OnFailure::Cancel,
+                Edge::Run => OnFailure::Run,
+            };
+            batch.after(this, refs[*parent], policy);
+        }
+        refs.push(this);
+    }
+    let enqueued = batch.insert(conn).await.map_err(ApiError::internal)?;
+    Ok(enqueued.bell)
+}

@@ -1,0 +1,141 @@
+//! The OpenAPI document, made from the types of the handlers. What holds for whole groups of routes (keys, the
+//! errors that layers and extractors give) is added here once, so that no handler can forget it.
+
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement};
+use utoipa::OpenApi as _;
+
+use crate::error::{Code, Problem};
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Spool",
+        description = "Durable AI video production: photos in, finished videos out. Every error is a `Problem`; every \
+                       answer carries `x-request-id`. Names in requests are taken in `snake_case` and `camelCase`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    servers((url = "/", description = "This server")),
+    components(schemas(Problem, Code)),
+    tags(
+        (name = "clients", description = "Whom videos are made for"),
+        (name = "campaigns", description = "What a set of media and videos is for"),
+        (name = "assets", description = "Media that callers bring"),
+        (name = "jobs", description = "Videos to be made"),
+        (name = "scenes", description = "The shots of a job"),
+        (name = "videos", description = "Finished videos"),
+        (name = "media", description = "What providers fetch"),
+        (name = "webhooks", description = "What providers send"),
+        (name = "admin", description = "For operators"),
+        (name = "operation", description = "Health and documentation"),
+    )
+)]
+struct Base;
+
+/// Who may call a group of routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// Anybody.
+    Open,
+    /// A key with `read` for GET, `write` for the rest.
+    Key,
+    /// A key, or a signed link for this path.
+    KeyOrLink,
+    /// A signed link for this path.
+    Link,
+    /// A key with `admin`.
+    Admin,
+}
+
+/// What every document starts from.
+pub fn base() -> OpenApi {
+    let mut document = Base::openapi();
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme(
+        "api_key",
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "x-api-key",
+            "A key, `spool_<id>_<secret>`, with the scope `read`, `write` or `admin`; each holds the ones before it",
+        ))),
+    );
+    components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    components.add_security_scheme(
+        "signed_link",
+        SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description(
+            "sig",
+            "A signature that came in a link of ours, together with `exp`; it opens that one path until then",
+        ))),
+    );
+    document
+}
+
+/// Adds to each operation what its door and its shape imply.
+pub fn complete(document: &mut OpenApi, door: Door) {
+    for (path, item) in &mut document.paths.paths {
+        for operation in operations(item) {
+            complete_operation(operation, path, door);
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+}
+
+fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
+    let schemes: &[&str] = match door {
+        Door::Open => &[],
+        Door::Key | Door::Admin => &["api_key", "bearer"],
+        Door::KeyOrLink => &["api_key", "bearer", "signed_link"],
+        Door::Link => &["signed_link"],
+    };
+    let mut errors: Vec<(&str, &str)> = Vec::new();
+    if door != Door::Open {
+        let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
+        operation.security = Some(security.collect());
+        errors.push(("401", "The key or the link is missing or not valid"));
+    }
+    if matches!(door, Door::Key | Door::KeyOrLink | Door::Admin) {
+        errors.push(("403", "The key lacks the scope"));
+    }
+    let has_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    if path.contains('{') {
+        errors.push(("404", "There is no such thing, or it is not yours"));
+    }
+    if has_parameters || operation.request_body.is_some() {
+        errors.push(("400", "An id, the query string or the body cannot be read, or something it needs is missing"));
+    }
+    if operation.request_body.is_some() {
+        errors.push(("413", "The body is too large"));
+        errors.push(("415", "The body is of a kind not taken here"));
+        errors.push(("422", "The body says something that cannot be; see `details`"));
+    }
+    errors.push(("500", "Something went wrong here"));
+    errors.push(("503", "Something it stands on is away; try again after `retry-after` seconds"));
+    for (status, description) in errors {
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
+    }
+    // A body of ours said to be JSON is a problem where the status is an error.
+    for (status, response) in &mut operation.responses.responses {
+        if let (true, RefOr::T(response)) = (status.starts_with('4'), response)
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert("application/problem+json".to_owned(), content);
+        }
+    }
+}
+
+fn problem(description: &str) -> Response {
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/problem+json", Content::new(Some(Ref::from_schema_name("Problem"))))
+        .build()
+}
+
+/// The document as text, the same each time, as it is checked in.
+pub fn to_text(document: &OpenApi) -> Result<String, serde_json::Error> {
+    // Through a value, whose maps are sorted.
+    let value = serde_json::to_value(document)?;
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}

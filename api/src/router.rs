@@ -1,0 +1,124 @@
+//! The whole list of addresses, by who may knock, and the layers around them, outermost last.
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::{Extension, Router, middleware};
+use spool_media::key::Digest;
+use spool_telemetry::metrics::Metrics;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
+
+use crate::layers::{api_key, headers, link, panic, problem, request_id, request_log};
+use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
+use crate::openapi::{self, Door};
+use crate::routes::openapi::Document;
+use crate::routes::{
+    admin, assets, campaigns, clients, health, jobs, metrics, openapi as document, provider_media, provider_webhook,
+    scenes, videos,
+};
+use crate::state::AppState;
+
+type Routes = OpenApiRouter<AppState>;
+
+/// Anybody may call these.
+fn open() -> Routes {
+    Routes::default()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(document::json))
+        .routes(routes!(document::plain))
+        .routes(routes!(provider_webhook::receive))
+}
+
+/// A key with `read` for GET and HEAD, with `write` for everything else.
+fn keyed() -> Routes {
+    // Checked chunk by chunk as it streams; a length that is announced too large is refused at once.
+    let upload = RequestBodyLimitLayer::new(MOST_MEDIA_BYTES as usize + FORM_SLACK_BYTES);
+    Routes::default()
+        .routes(routes!(clients::list::list, clients::create::create))
+        .routes(routes!(clients::show::show))
+        .routes(routes!(campaigns::list::list, campaigns::create::create))
+        .routes(routes!(campaigns::show::show))
+        .routes(routes!(campaigns::create_job::create_job))
+        .routes(routes!(assets::list::list, assets::upload::upload).layer(DefaultBodyLimit::disable()).layer(upload))
+        .routes(routes!(assets::from_url::create))
+        .routes(routes!(assets::show::show))
+        .routes(routes!(jobs::from_image_pairs::create))
+        .routes(routes!(jobs::from_property_photos::create))
+        .routes(routes!(jobs::show::show))
+        .routes(routes!(jobs::approve::approve))
+        .routes(routes!(scenes::list::list))
+        .routes(routes!(scenes::show::show))
+}
+
+/// A key, or a signed link: `<img>` and `<video>` can send no header.
+fn keyed_or_linked() -> Routes {
+    Routes::default()
+        .routes(routes!(assets::data::data))
+        .routes(routes!(assets::thumbnail::thumbnail))
+        .routes(routes!(videos::combined::combined))
+        .routes(routes!(videos::thumbnail::thumbnail))
+}
+
+/// A signed link only: providers have no key.
+fn linked() -> Routes {
+    Routes::default().routes(routes!(provider_media::show))
+}
+
+/// A key with `admin`.
+fn administered() -> Routes {
+    Routes::default().routes(routes!(admin::workers::list))
+}
+
+/// The document of all of them.
+pub fn document() -> OpenApi {
+    let mut whole = openapi::base();
+    for (routes, door) in [
+        (open(), Door::Open),
+        (keyed(), Door::Key),
+        (keyed_or_linked(), Door::KeyOrLink),
+        (linked(), Door::Link),
+        (administered(), Door::Admin),
+    ] {
+        let mut part = routes.into_openapi();
+        openapi::complete(&mut part, door);
+        whole.merge(part);
+    }
+    whole
+}
+
+/// The API. `metrics` is what `/metrics` shows.
+pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Error> {
+    let by_method = middleware::from_fn_with_state(state.clone(), api_key::by_method);
+    let admin = middleware::from_fn_with_state(state.clone(), api_key::admin);
+    let link_or_key = middleware::from_fn_with_state(state.clone(), link::link_or_key);
+    let link_only = middleware::from_fn_with_state(state.clone(), link::link_only);
+
+    let text = openapi::to_text(&document())?;
+    let tag = http::HeaderValue::from_str(&Digest::of(text.as_bytes()).etag())
+        .unwrap_or(http::HeaderValue::from_static("\"\""));
+    let document = Arc::new(Document { text, tag });
+
+    let routes: Router<AppState> = Router::new()
+        .merge(open())
+        .merge(Router::from(keyed()).route_layer(by_method))
+        .merge(Router::from(keyed_or_linked()).route_layer(link_or_key))
+        .merge(Router::from(linked()).route_layer(link_only))
+        .merge(Router::from(administered()).route_layer(admin));
+
+    Ok(routes
+        .with_state(state)
+        .layer(Extension(document))
+        .layer(Extension(metrics))
+        .layer(DefaultBodyLimit::max(MOST_JSON_BYTES))
+        .layer(CatchPanicLayer::custom(panic::respond))
+        .layer(middleware::from_fn(problem::layer))
+        .layer(middleware::from_fn(headers::layer))
+        .layer(middleware::from_fn(request_log::layer))
+        .layer(middleware::from_fn(request_id::layer)))
+}

@@ -1,0 +1,3 @@
+//! `/admin`: for operators, with a key that has the scope `admin`.
+
+pub mod workers;

@@ -1,0 +1,10 @@
+//! `/jobs`: videos to be made.
+
+pub mod approve;
+pub mod body;
+pub mod creation;
+pub mod from_image_pairs;
+pub mod from_property_photos;
+pub mod poll_hint;
+pub mod request;
+pub mod show;

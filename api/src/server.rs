@@ -1,0 +1,131 @@
+//! From parsed settings to a listening server, and from a request to stop to an orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use spool_db::pool::{self, DatabaseOptions};
+use spool_job::catalog;
+use spool_job::clock::SystemClock;
+use spool_job::prediction::Purpose;
+use spool_media::ffmpeg::Ffmpeg;
+use spool_media::link::LinkSigner;
+use spool_media::store::MediaStore;
+use spool_provider::client::{Replicate, ReplicateConfig};
+use spool_telemetry::metrics::Metrics;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{ConfigError, ServeArgs};
+use crate::database::Database;
+use crate::defaults::JobDefaults;
+use crate::links::Links;
+use crate::router::app;
+use crate::state::{AppState, Parts};
+use crate::webhook_secret::WebhookSecret;
+
+/// Uploads are decoded and thumbnails made by at most this many FFmpegs: rendering is the workers' business.
+const FFMPEG_PARALLEL: usize = 2;
+/// After a request to stop, answers in progress have this long to end.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// Why the server did not start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("could not open the database of DATABASE_URL")]
+    Database(#[source] spool_db::error::DbError),
+    #[error(transparent)]
+    Ffmpeg(#[from] spool_media::ffmpeg::FfmpegError),
+    #[error("could not write the OpenAPI document")]
+    Document(#[source] serde_json::Error),
+    #[error("could not listen on {address} (SPOOL_API_LISTEN)")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error("the server ended")]
+    Serve(#[source] std::io::Error),
+}
+
+/// A server that listens but takes no requests yet.
+pub struct Server {
+    listener: TcpListener,
+    app: Router,
+    address: SocketAddr,
+}
+
+impl Server {
+    pub async fn bind(args: &ServeArgs, metrics: Metrics) -> Result<Self, ServerError> {
+        args.check()?;
+        let state = state(args).await?;
+        let app = app(state, metrics).map_err(ServerError::Document)?;
+        let wanted = args.listen.address;
+        let listening = async {
+            let listener = TcpListener::bind(wanted).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) =
+            listening.await.map_err(|source| ServerError::Listen { address: wanted, source })?;
+        Ok(Self { listener, app, address })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`, then lets answers in progress end, but not for ever.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
+        let graceful = axum::serve(self.listener, self.app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let cut_off = async {
+            stop.cancelled().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        tokio::select! {
+            ended = graceful => ended.map_err(ServerError::Serve),
+            () = cut_off => {
+                tracing::warn!(seconds = DRAIN.as_secs(), "answers still in progress are cut off");
+                Ok(())
+            }
+        }
+    }
+}
+
+async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
+    let pool = pool::connect(&DatabaseOptions {
+        url: args.database.database_url.clone(),
+        max_connections: args.database.db_pool,
+        pgbouncer: args.database.pgbouncer,
+        application: "spool-api",
+    })
+    .await
+    .map_err(ServerError::Database)?;
+    let model = catalog::find(&args.jobs.video_generation_model, Purpose::Render)
+        .map_err(|error| ConfigError { variable: "VIDEO_GENERATION_MODEL", problem: error.to_string() })?;
+    let account = match &args.provider.replicate_api_token {
+        None => None,
+        Some(token) => {
+            let base_url = args.provider.replicate_base_url.clone();
+            Some(Replicate::new(ReplicateConfig { base_url, token: token.clone() }).map_err(|error| ConfigError {
+                variable: "REPLICATE_API_TOKEN",
+                problem: error.to_string(),
+            })?)
+        }
+    };
+    let signer = LinkSigner::new(&args.listen.signing_key)
+        .map_err(|error| ConfigError { variable: "SPOOL_SIGNING_KEY", problem: format!("is not usable: {error}") })?;
+    Ok(AppState::new(Parts {
+        db: Database::new(pool, args.database.pgbouncer),
+        store: MediaStore::open(&args.media.media_url)
+            .map_err(|error| ConfigError { variable: "SPOOL_MEDIA_URL", problem: format!("is not usable: {error}") })?,
+        ffmpeg: Ffmpeg::discover(FFMPEG_PARALLEL)?,
+        links: Links::new(args.listen.public_base_url.clone(), signer),
+        fetch_policy: args.media.fetch_allow.clone(),
+        defaults: JobDefaults {
+            video_model: model.slug.clone(),
+            on_music_failure: args.jobs.audio_error_strategy.into(),
+        },
+        clock: Arc::new(SystemClock),
+        webhook_secret: WebhookSecret::new(args.provider.replicate_webhook_secret.clone(), account),
+    }))
+}

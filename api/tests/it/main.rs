@@ -1,0 +1,17 @@
+//! The API over HTTP, against a real Postgres and real media: every route, every family of refusals.
+
+mod app;
+mod assets;
+mod auth;
+mod campaigns;
+mod clients;
+mod documents;
+mod downloads;
+mod errors;
+mod health;
+mod jobs;
+mod media;
+mod parameters;
+mod scenes;
+mod videos;
+mod webhook;
