@@ -1,0 +1,6 @@
+//! The whole system, from outside.
+
+mod crash_sweep;
+mod outages;
+mod replicate_clients;
+mod the_film;
