@@ -1,0 +1,14 @@
+//! What can be typed, one file per command.
+
+#[cfg(feature = "schema")]
+pub(crate) mod demo;
+#[cfg(feature = "schema")]
+pub(crate) mod dev;
+#[cfg(feature = "schema")]
+pub(crate) mod keys;
+#[cfg(feature = "schema")]
+pub(crate) mod migrate;
+pub(crate) mod postgres;
+
+/// What a command ends with: an exit code, or an error that `main` prints with its causes.
+pub(crate) type Ending = Result<std::process::ExitCode, Box<dyn std::error::Error + Send + Sync>>;
