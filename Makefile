@@ -1,0 +1,62 @@
+# Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help bootstrap build demo dev test lint sqlx sqlx-check openapi openapi-check deny bench migrate
+
+SHELL    := /bin/bash
+TARGET   := $(or $(CARGO_TARGET_DIR),target)
+SPOOL    := $(TARGET)/debug/spool
+# One set of features for every cargo call, so that nothing is compiled twice.
+FEATURES := --features spool-worker/crash-points
+ALL      := --workspace --locked $(FEATURES)
+# Queries are checked against .sqlx; `make sqlx` makes it again from the migrations.
+export SQLX_OFFLINE := true
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+bootstrap: ## Install FFmpeg and Postgres where they are missing
+	@scripts/bootstrap.sh
+
+build:
+	cargo build $(ALL)
+
+demo: bootstrap build ## Make a real video from the photos in examples/lodge, with nothing else needed
+	$(SPOOL) demo
+
+dev: bootstrap build ## Run Postgres, simulator, API and a worker on this machine until Ctrl-C
+	$(SPOOL) dev
+
+test: ## Check and test everything, as CI does
+	@scripts/bootstrap.sh test
+	@$(MAKE) --no-print-directory build sqlx-check openapi-check lint
+	$(SPOOL) postgres run -- cargo test $(ALL)
+
+lint: deny ## Formatting, clippy, dependencies
+	cargo fmt --all --check
+	cargo clippy $(ALL) --all-targets -- -D warnings
+
+deny:
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny --offline check bans licenses sources; \
+	else echo "cargo-deny is not installed: dependencies are not checked (cargo install cargo-deny)"; fi
+
+sqlx: bootstrap ## Make .sqlx again after a query or a migration changed
+	@scripts/sqlx.sh write
+
+sqlx-check:
+	@scripts/sqlx.sh check $(SPOOL)
+
+openapi: build ## Write docs/openapi.json from the types
+	$(TARGET)/debug/spool-api openapi > docs/openapi.json.tmp
+	mv docs/openapi.json.tmp docs/openapi.json
+
+openapi-check:
+	@$(TARGET)/debug/spool-api openapi | diff --brief - docs/openapi.json >/dev/null \
+	  || { echo "docs/openapi.json is not what the code says: run make openapi and commit"; exit 1; }
+
+bench: bootstrap ## Measure the queue on this machine, beside raw SQL
+	cargo build --release --locked -p spool -p spool-bench
+	$(TARGET)/release/spool postgres run --durable -- $(TARGET)/release/spool-bench
+
+migrate: build ## Bring the database of DATABASE_URL up to date
+	$(SPOOL) migrate

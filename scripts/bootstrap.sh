@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Installs what is missing to run Spool: FFmpeg and the programs of Postgres. With the argument `test` also what the
+# tests need: Node.js and Python, whose official provider clients run against the simulator.
+# On Debian and Ubuntu it uses apt; elsewhere it says what to install. No service is started: `spool` runs a private
+# Postgres of its own.
+set -euo pipefail
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_postgres() {
+  if has initdb && has postgres; then return 0; fi
+  local folder
+  for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin; do
+    if [[ -x $folder/initdb && -x $folder/postgres ]]; then return 0; fi
+  done
+  return 1
+}
+
+has_venv() { has python3 && python3 -c 'import venv, ensurepip' >/dev/null 2>&1; }
+
+packages=()
+has cc || packages+=(gcc libc6-dev)
+{ has ffmpeg && has ffprobe; } || packages+=(ffmpeg)
+has_postgres || packages+=(postgresql)
+if [[ ${1:-} == test ]]; then
+  { has node && has npm; } || packages+=(nodejs npm)
+  has_venv || packages+=(python3 python3-venv)
+fi
+
+if ! has cargo; then
+  echo "error: cargo is missing: install Rust 1.94 or newer, for example with rustup" >&2
+  exit 1
+fi
+if ((${#packages[@]} == 0)); then exit 0; fi
+
+if ! has apt-get; then
+  echo "error: missing on this machine: ${packages[*]} (Debian's names). Install them with your package manager, e.g." >&2
+  echo "       brew install ffmpeg postgresql@17 node python" >&2
+  exit 1
+fi
+
+as_root=()
+if [[ $(id -u) -ne 0 ]]; then
+  if ! has sudo; then
+    echo "error: ${packages[*]} must be installed: run apt-get install ${packages[*]} as root" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+echo "installing ${packages[*]}"
+# Debian's postgresql would create and start a cluster of its own; nobody here needs it.
+if [[ " ${packages[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+  "${as_root[@]}" mkdir -p /etc/postgresql-common
+  echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
+fi
+"${as_root[@]}" apt-get update -qq
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}" >/dev/null
