@@ -1,0 +1,146 @@
+//! The command line and the environment of `spool-worker`: `--help` is the manual.
+
+use clap::{Args, Parser};
+use secrecy::{ExposeSecret, SecretString};
+use spool_telemetry::logging::LogFormat;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+use url::Url;
+
+/// The worker: claims tasks, plans, renders, stitches and checks videos. Run as many as you like.
+#[derive(Debug, Parser)]
+#[command(name = "spool-worker", version)]
+pub struct Config {
+    #[command(flatten)]
+    pub worker: WorkerArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub media: MediaArgs,
+    #[command(flatten)]
+    pub links: LinkArgs,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
+    /// How logs look: people-friendly text on a terminal, JSON lines elsewhere.
+    #[arg(long, env = "SPOOL_LOG_FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+}
+
+/// This process as a worker.
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Name shown to operators; host name and process id by default.
+    #[arg(long, env = "SPOOL_WORKER_NAME")]
+    pub name: Option<String>,
+    /// Address of /metrics and /healthz; port 0 takes a free one; unset serves none.
+    #[arg(long, env = "SPOOL_WORKER_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Seconds that running tasks get to finish after SIGTERM before they are handed back.
+    #[arg(long, env = "SPOOL_WORKER_GRACE", default_value_t = 30)]
+    pub grace_seconds: u64,
+    /// Seconds without a heartbeat after which others may take this worker's tasks.
+    #[arg(long, env = "SPOOL_LEASE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=600))]
+    pub lease_seconds: u64,
+    /// Predictions this process looks after at the same time.
+    #[arg(long, env = "SPOOL_SLOTS_PREDICT", default_value = "256")]
+    pub slots_predict: NonZeroUsize,
+    /// Outputs it downloads at the same time.
+    #[arg(long, env = "SPOOL_SLOTS_COLLECT", default_value = "8")]
+    pub slots_collect: NonZeroUsize,
+    /// FFmpeg steps it runs at the same time; the number of cores by default.
+    #[arg(long, env = "SPOOL_SLOTS_FFMPEG")]
+    pub slots_ffmpeg: Option<NonZeroUsize>,
+    /// Print one line of JSON once tasks can be claimed.
+    #[arg(long)]
+    pub announce: bool,
+    /// Print the names of the places where a test may kill the process, and end.
+    #[cfg(feature = "crash-points")]
+    #[arg(long)]
+    pub crash_points: bool,
+}
+
+/// Postgres.
+#[derive(Debug, Args)]
+pub struct DatabaseArgs {
+    /// Postgres 15 to 18: postgres://user:password@host/database.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: SecretString,
+    /// Most connections to Postgres.
+    #[arg(long, env = "SPOOL_DB_POOL", default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1000))]
+    pub db_pool: u32,
+    /// A PgBouncer in transaction mode stands before Postgres: no listening, no prepared statements.
+    #[arg(long, env = "SPOOL_PGBOUNCER", default_value_t = false, action = clap::ArgAction::Set)]
+    pub pgbouncer: bool,
+}
+
+/// Files.
+#[derive(Debug, Args)]
+pub struct MediaArgs {
+    /// Where media lies: a folder, file:///path or s3://bucket/prefix. The same for all API and worker processes.
+    #[arg(long, env = "SPOOL_MEDIA_URL")]
+    pub media_url: String,
+    /// Private networks that outputs may be fetched from, such as 127.0.0.1/32:8101. Empty: none.
+    #[arg(long, env = "SPOOL_FETCH_ALLOW", default_value = "")]
+    pub fetch_allow: String,
+}
+
+/// Links that the provider follows.
+#[derive(Debug, Args)]
+pub struct LinkArgs {
+    /// The address that providers reach the API by, such as https://spool.example.com.
+    #[arg(long, env = "PUBLIC_BASE_URL")]
+    pub public_base_url: Url,
+    /// Signs media links: 32 characters or more, the same for all API and worker processes.
+    #[arg(long, env = "SPOOL_SIGNING_KEY", hide_env_values = true)]
+    pub signing_key: SecretString,
+}
+
+/// The paid provider.
+#[derive(Debug, Args)]
+pub struct ProviderArgs {
+    /// Token of the Replicate account.
+    #[arg(long, env = "REPLICATE_API_TOKEN", hide_env_values = true)]
+    pub replicate_api_token: SecretString,
+    /// Replicate's API.
+    #[arg(long, env = "REPLICATE_BASE_URL", default_value = "https://api.replicate.com/v1")]
+    pub replicate_base_url: Url,
+    /// Paid calls this process makes in a minute, at most. The account's limit is 600.
+    #[arg(long, env = "REPLICATE_CREATES_PER_MINUTE", default_value = "600")]
+    pub creates_per_minute: NonZeroU32,
+    /// Seconds after a lost answer until a prediction that no list shows counts as not created.
+    #[arg(long, env = "SPOOL_SUBMIT_SETTLE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=1800))]
+    pub submit_settle_seconds: u64,
+}
+
+/// What operators may change about the steps.
+#[derive(Debug, Clone)]
+pub struct StepSettings {
+    /// After a lost answer, how long until a prediction that no list shows counts as not created.
+    pub submit_settle: Duration,
+}
+
+/// A value that parses but cannot be.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct ConfigError {
+    variable: &'static str,
+    problem: &'static str,
+}
+
+impl Config {
+    /// What clap cannot check.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |variable, problem| Err(ConfigError { variable, problem });
+        if self.links.signing_key.expose_secret().len() < 32 {
+            return refuse("SPOOL_SIGNING_KEY", "must have at least 32 characters");
+        }
+        if !matches!(self.links.public_base_url.scheme(), "http" | "https") {
+            return refuse("PUBLIC_BASE_URL", "must start with http:// or https://");
+        }
+        if self.provider.replicate_api_token.expose_secret().trim().is_empty() {
+            return refuse("REPLICATE_API_TOKEN", "must not be empty");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! `spool-worker`: configuration, telemetry, then work until told to stop.
+
+use clap::Parser;
+use spool_telemetry::{lifeline, logging, metrics};
+use spool_worker::config::Config;
+use spool_worker::run::run;
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    #[cfg(feature = "crash-points")]
+    if config.worker.crash_points {
+        spool_worker::print_crash_points();
+        return ExitCode::SUCCESS;
+    }
+    logging::init(config.log_format);
+    spool_provider::http::install_crypto();
+    if let Err(error) = config.check() {
+        tracing::error!("{error}");
+        return ExitCode::from(2);
+    }
+    let metrics = metrics::install();
+    match run(config, metrics, lifeline::watch()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = &*error as &dyn std::error::Error, "the worker could not go on");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Looking after a submitted prediction until it is final, and what each end costs and causes.
+
+use super::submit::fail_scene;
+use super::{Order, external_id, park};
+use crate::context::Context;
+use crate::crash::crash_point;
+use serde_json::json;
+use spool_db::jobs;
+use spool_db::predictions::{self, End, PredictionRow};
+use spool_db::{limits, progress};
+use spool_job::catalog::Unit;
+use spool_job::money::Micros;
+use spool_job::prediction::PredictionState;
+use spool_job::tasks::{CollectTask, PAYLOAD_VERSION, TaskKind, group_key};
+use spool_provider::failure::{self, Charge};
+use spool_provider::verdict::Verdict;
+use spool_provider::wire::{Prediction, PredictionStatus};
+use spool_queue::{Batch, Done, Failure, NewTask, Outcome, Run};
+use std::time::Duration;
+
+/// Seconds between looks: eager at first, patient later. A webhook comes sooner than any of them.
+fn next_look(submitted_for: Duration) -> Duration {
+    match submitted_for.as_secs() {
+        0..30 => Duration::from_secs(2),
+        30..120 => Duration::from_secs(5),
+        _ => Duration::from_secs(10),
+    }
+}
+
+/// Looks once.
+pub(super) async fn poll(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    row: &PredictionRow,
+) -> Result<Done, Failure> {
+    let rest = next_look(Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0)));
+    let found = match ctx.replicate.get(external_id(row)?).await {
+        Ok(found) => found,
+        Err(error) => {
+            tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "could not ask for the prediction");
+            let rest = if let Verdict::RetryAfter(wait) = error.verdict() { wait } else { rest };
+            return Ok(park(rest, "waiting for the provider").into());
+        }
+    };
+    let state = match found.status {
+        PredictionStatus::Succeeded => PredictionState::Succeeded,
+        PredictionStatus::Failed => PredictionState::Failed,
+        PredictionStatus::Canceled => PredictionState::Canceled,
+        PredictionStatus::Aborted => PredictionState::Aborted,
+        PredictionStatus::Starting | PredictionStatus::Processing | PredictionStatus::Unknown => {
+            let mut tx = ctx.pool.begin().await?;
+            predictions::polled(&mut tx, row.id).await?;
+            return Ok(run.commit(tx, park(rest, "rendering")).await?);
+        }
+    };
+    crash_point!(Polled);
+    match (state, found.output_urls().first()) {
+        (PredictionState::Succeeded, Some(url)) => {
+            let url = (*url).to_owned();
+            succeeded(ctx, run, order, row, &found, &url).await
+        }
+        (PredictionState::Succeeded, None) => {
+            let cost = cost(ctx, order, &found)?;
+            ended(
+                ctx,
+                run,
+                order,
+                row,
+                PredictionState::Failed,
+                ("no_output", "the model reported success without an output"),
+                cost,
+            )
+            .await
+        }
+        (state, _) => failed(ctx, run, order, row, &found, state).await,
+    }
+}
+
+async fn succeeded(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    row: &PredictionRow,
+    found: &Prediction,
+    url: &str,
+) -> Result<Done, Failure> {
+    let units = billed_units(order, found);
+    let cost = cost(ctx, order, found)?;
+    let mut tx = ctx.pool.begin().await?;
+    jobs::lock(&mut tx, row.job_id).await?;
+    let end = End {
+        state: PredictionState::Succeeded,
+        output_url: Some(url),
+        units: Some(units),
+        cost,
+        failure: None,
+    };
+    predictions::ended(&mut tx, row.id, &end).await?;
+    let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "ordinal": row.ordinal, "cost_micros": cost});
+    progress::refresh(&mut tx, row.job_id, &format!("{}_finished", row.purpose), &data).await?;
+    // The output vanishes an hour after its end, so the oldest is fetched first.
+    let left_at = found.completed_at;
+    let done = hand_to_collect(tx, run, row, left_at).await?;
+    crash_point!(SuccessRecorded);
+    tracing::info!(prediction.id = %row.id, cost_micros = cost.0, "bought");
+    Ok(done)
+}
+
+/// A successful prediction already fills the slot: nothing is paid again, its output is fetched if
+/// that has not happened.
+pub(super) async fn bought_before(ctx: &Context, run: &Run, row: &PredictionRow) -> Result<Done, Failure> {
+    if row.output_digest.is_some() {
+        return Ok(Outcome::Done(json!({"prediction_id": row.id, "reused": true})).into());
+    }
+    let tx = ctx.pool.begin().await?;
+    hand_to_collect(tx, run, row, None).await
+}
+
+async fn hand_to_collect(
+    mut tx: sqlx::Transaction<'static, sqlx::Postgres>,
+    run: &Run,
+    row: &PredictionRow,
+    left_at: Option<chrono::DateTime<chrono::Utc>>,
+) -> Result<Done, Failure> {
+    let payload = CollectTask { job_id: row.job_id, prediction_id: row.id };
+    let mut task =
+        NewTask::new(TaskKind::Collect.as_str(), TaskKind::Collect.queue(), PAYLOAD_VERSION, &payload)
+            .group_key(group_key(row.job_id))
+            .unique_key(row.id.to_string());
+    if let Some(at) = left_at {
+        task = task.run_at(at);
+    }
+    let mut batch = Batch::new();
+    let collect = batch.add(task);
+    // What waits for this task now waits for the clip to be stored as well.
+    batch.in_place_of(collect, run.task_id());
+    let enqueued = batch.insert(&mut tx).await?;
+    Ok(run.commit_with(tx, Outcome::Done(json!({"prediction_id": row.id})), enqueued.bell).await?)
+}
+
+async fn failed(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    row: &PredictionRow,
+    found: &Prediction,
+    state: PredictionState,
+) -> Result<Done, Failure> {
+    let text = found.error_text().unwrap_or_else(|| state.to_string());
+    let class = failure::classify(state.as_str(), &text);
+    let cost = match class.charge {
+        Charge::None => Micros::ZERO,
+        _ => cost(ctx, order, found)?,
+    };
+    let mut attempts = order.model.attempts;
+    if class.is_capacity() {
+        // The provider could not start it: that is its load, not our try.
+        attempts = u16::MAX;
+        let mut conn = ctx.pool.acquire().await?;
+        limits::pause(&mut conn, &row.provider, &row.model, class.backoff(row.attempt as u32), &text).await?;
+    }
+    if class.retryable && row.attempt < i32::from(attempts) {
+        let mut tx = ctx.pool.begin().await?;
+        jobs::lock(&mut tx, row.job_id).await?;
+        let end = End { state, output_url: None, units: None, cost, failure: Some((&class.code, &text)) };
+        predictions::ended(&mut tx, row.id, &end).await?;
+        let data =
+            json!({"prediction_id": row.id, "scene_id": row.scene_id, "error": text, "attempt": row.attempt});
+        progress::refresh(&mut tx, row.job_id, "prediction_failed", &data).await?;
+        let wait = class.backoff(row.attempt as u32);
+        tracing::warn!(prediction.id = %row.id, error = text, class = class.code, "the prediction failed, buying another after a rest");
+        return Ok(run.commit(tx, park(wait, format!("{text}; trying again"))).await?);
+    }
+    ended(ctx, run, order, row, state, (&class.code, &text), cost).await
+}
+
+/// Ends it for good: the scene fails with it.
+async fn ended(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    row: &PredictionRow,
+    state: PredictionState,
+    (class, text): (&str, &str),
+    cost: Micros,
+) -> Result<Done, Failure> {
+    let mut tx = ctx.pool.begin().await?;
+    jobs::lock(&mut tx, row.job_id).await?;
+    fail_scene(&mut tx, order, text).await?;
+    let end = End { state, output_url: None, units: None, cost, failure: Some((class, text)) };
+    predictions::ended(&mut tx, row.id, &end).await?;
+    tracing::warn!(prediction.id = %row.id, error = text, class, "the prediction failed for good");
+    Ok(run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?)
+}
+
+/// What the provider says it produced; what was ordered where it does not say.
+fn billed_units(order: &Order, found: &Prediction) -> f64 {
+    let metrics = found.metrics.as_ref();
+    let reported = match order.model.unit {
+        Unit::Second => {
+            metrics.and_then(|m| m.video_output_duration_seconds.or(m.audio_output_duration_seconds))
+        }
+        Unit::GpuSecond => metrics.and_then(|m| m.predict_time),
+    };
+    reported.unwrap_or_else(|| order.model.expected_milli_units(order.media_ms) as f64 / 1000.0)
+}
+
+fn cost(ctx: &Context, order: &Order, found: &Prediction) -> Result<Micros, Failure> {
+    let day = ctx.clock.now().date_naive();
+    let price = order.model.unit_price(day, &order.resolution, order.audio)?;
+    Ok(Micros::for_milli_units(price, (billed_units(order, found) * 1000.0).round() as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_grow_patient() {
+        for (after, rest) in [(0, 2), (29, 2), (30, 5), (119, 5), (120, 10), (3600, 10)] {
+            assert_eq!(next_look(Duration::from_secs(after)), Duration::from_secs(rest));
+        }
+    }
+}

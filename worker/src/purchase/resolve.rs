@@ -1,0 +1,107 @@
+//! A POST whose outcome is unknown is never repeated, only looked for: in complete lists of what the
+//! provider has, by marks that only our prediction bears.
+
+use super::order::seed_of;
+use super::{Order, park};
+use crate::context::Context;
+use crate::crash::crash_point;
+use serde_json::Value;
+use spool_db::predictions::{self, PredictionRow};
+use spool_provider::wire::Prediction;
+use spool_queue::{Done, Failure, Run};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// How far before the intent the scan begins: clocks differ.
+const SCAN_MARGIN: chrono::TimeDelta = chrono::TimeDelta::seconds(120);
+/// Empty scans, half a settling time apart, that prove nothing was created.
+const EMPTY_SCANS: i32 = 2;
+/// Inputs vanish from lists an hour after the end; after this nothing can be proved any more.
+const PROVABLE: Duration = Duration::from_secs(55 * 60);
+/// Rest after a scan that failed.
+const SCAN_REST: Duration = Duration::from_secs(10);
+/// Look at once after adopting.
+const NOW: Duration = Duration::ZERO;
+
+/// Looks for the prediction once.
+pub(super) async fn resolve(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    row: &PredictionRow,
+) -> Result<Done, Failure> {
+    let half = ctx.settings.submit_settle / 2;
+    let unknown_for = Duration::from_secs_f64(row.unknown_for_s.unwrap_or_default().max(0.0));
+    if let Some(since) = row.since_scan_s.map(|s| Duration::from_secs_f64(s.max(0.0)))
+        && since < half
+    {
+        return Ok(park(half - since, "looking for the prediction").into());
+    }
+    let listed = match ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None).await {
+        Ok(listed) => listed,
+        Err(error) => {
+            tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
+            return Ok(park(SCAN_REST, "looking for the prediction").into());
+        }
+    };
+    let mut ours: Vec<&Prediction> =
+        listed.iter().filter(|found| bears_our_mark(found, order, row)).collect();
+    let mut tx = ctx.pool.begin().await?;
+    let ids: Vec<String> = ours.iter().map(|found| found.id.clone()).collect();
+    let bound: HashSet<String> =
+        predictions::bound(&mut tx, &row.provider, &ids).await?.into_iter().collect();
+    ours.retain(|found| !bound.contains(&found.id));
+    ours.sort_by_key(|found| found.created_at);
+
+    if let Some((oldest, others)) = ours.split_first() {
+        crash_point!(Found);
+        tracing::info!(prediction.id = %row.id, external_id = oldest.id, "adopting the prediction that the lost answer was about");
+        predictions::submitted(&mut tx, row.id, &oldest.id, true).await?;
+        let done = run.commit(tx, park(NOW, "adopted")).await?;
+        for other in others {
+            tracing::error!(prediction.id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
+            if let Err(error) = ctx.replicate.cancel(&other.id).await {
+                tracing::error!(
+                    external_id = other.id,
+                    error = &error as &dyn std::error::Error,
+                    "could not cancel it"
+                );
+            }
+        }
+        return Ok(done);
+    }
+
+    let scans = predictions::scanned_empty(&mut tx, row.id).await?;
+    let outcome = if scans >= EMPTY_SCANS && unknown_for >= ctx.settings.submit_settle {
+        if unknown_for > PROVABLE {
+            predictions::in_doubt(&mut tx, row.id).await?;
+            tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought");
+        } else {
+            predictions::void(&mut tx, row.id).await?;
+            tracing::info!(prediction.id = %row.id, scans, "nothing was created, it may be bought again");
+        }
+        park(NOW, "nothing was created")
+    } else {
+        park(half, "looking for the prediction")
+    };
+    Ok(run.commit(tx, outcome).await?)
+}
+
+/// Our id in a media link or in the webhook, or our seed in an input that has no media.
+fn bears_our_mark(found: &Prediction, order: &Order, row: &PredictionRow) -> bool {
+    let id = row.id.to_string();
+    let in_links = found.input.values().any(|value| mentions(value, &id));
+    let in_webhook = found.webhook.as_deref().is_some_and(|url| url.contains(&id));
+    let by_seed = order.media.is_empty()
+        && found.input.get("seed").and_then(Value::as_u64) == Some(seed_of(row.id).into())
+        && found.input.get("prompt") == row.input.get("prompt");
+    in_links || in_webhook || by_seed
+}
+
+fn mentions(value: &Value, id: &str) -> bool {
+    match value {
+        Value::String(text) => text.contains(id),
+        Value::Array(items) => items.iter().any(|item| mentions(item, id)),
+        _ => false,
+    }
+}

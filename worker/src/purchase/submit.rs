@@ -1,0 +1,153 @@
+//! The one POST: intent first, then one call, then what it said.
+
+use super::{Order, park};
+use crate::context::Context;
+use crate::crash::crash_point;
+use serde_json::{Value, json};
+use spool_db::predictions::{self, NewIntent, PredictionRow};
+use spool_db::{jobs, limits, progress, scenes};
+use spool_job::prediction::Purpose;
+use spool_job::state::SceneState;
+use spool_provider::client::Create;
+use spool_provider::verdict::Verdict;
+use spool_queue::{Done, Failure, Outcome, Run};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// First look after a POST that went well: nothing is done sooner.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// Pause of an account whose credit is used up, or that is down.
+const OUTAGE_REST: Duration = Duration::from_secs(60);
+/// Links in an input outlive the longest deadline a prediction gets.
+const LINK_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
+
+/// Buys: writes the intent, posts, records the answer.
+pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Done, Failure> {
+    let provider = order.model.provider.as_str();
+    let mut tx = ctx.pool.begin().await?;
+    if let Err(not_yet) = ctx.limits.acquire(&mut tx, provider, &order.model.slug).await? {
+        return Ok(park(not_yet.wait, not_yet.why).into());
+    }
+    let state = jobs::lock(&mut tx, order.slot.job_id).await?;
+    if state.is_final() {
+        return Ok(Outcome::Cancel { why: format!("the job is {state}") }.into());
+    }
+    jobs::begin(&mut tx, order.slot.job_id).await?;
+    if let Some((scene_id, version)) = order.slot.scene {
+        scenes::move_to(&mut tx, scene_id, version, SceneState::Processing, None, None).await?;
+    }
+    let spent = predictions::spent_attempts(&mut tx, order.slot).await?;
+    let id = Uuid::now_v7();
+    let expires = ctx.clock.now() + LINK_LIFE;
+    let link = |name: &str| ctx.media_link(id, name, expires);
+    let input = order.input(id, &link);
+    let estimate = order.estimate(ctx.clock.now().date_naive())?;
+    let intent = NewIntent {
+        id,
+        slot: order.slot,
+        attempt: spent + 1,
+        task_id: run.task_id().0,
+        lease_token: run.token().0,
+        provider,
+        model: &order.model.slug,
+        input: &input,
+        input_digest: &order.digest(id),
+        media: &json!(order.media),
+        unit: order.model.unit.as_str(),
+        estimate,
+    };
+    predictions::intend(&mut tx, &intent).await?;
+    let data = json!({"prediction_id": id, "model": order.model.slug, "scene_id": order.slot.scene.map(|(id, _)| id),
+                      "ordinal": order.slot.ordinal, "estimate_micros": estimate});
+    progress::refresh(&mut tx, order.slot.job_id, &format!("{}_started", order.slot.purpose), &data).await?;
+    // Last of the locks: if the lease went while we prepared, nothing of this happens.
+    run.check(&mut tx).await?;
+    tx.commit().await?;
+    crash_point!(IntentWritten);
+    tracing::info!(prediction.id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
+
+    let answer = ctx.replicate.create(&request(ctx, order, id, input)).await;
+    crash_point!(Posted);
+    record(ctx, run, order, id, answer.map(|prediction| prediction.id)).await
+}
+
+fn request(ctx: &Context, order: &Order, id: Uuid, input: Value) -> Create {
+    Create {
+        model: order.model.slug.clone(),
+        version: order.model.version.clone(),
+        input,
+        webhook: Some(ctx.webhook_link(id)),
+        cancel_after: Some(Duration::from_secs(order.model.cancel_after_s.into())),
+    }
+}
+
+async fn record(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    id: Uuid,
+    answer: Result<String, spool_provider::verdict::ProviderError>,
+) -> Result<Done, Failure> {
+    let mut tx = ctx.pool.begin().await?;
+    jobs::lock(&mut tx, order.slot.job_id).await?;
+    let error = match answer {
+        Ok(external_id) => {
+            jobs::park(&mut tx, order.slot.job_id, None).await?;
+            if !predictions::submitted(&mut tx, id, &external_id, false).await? {
+                tracing::error!(prediction.id = %id, external_id, "another provider id is bound to this prediction already");
+            }
+            let done = run.commit(tx, park(FIRST_LOOK, "rendering")).await?;
+            crash_point!(SubmitRecorded);
+            return Ok(done);
+        }
+        Err(error) => error,
+    };
+    tracing::warn!(prediction.id = %id, error = &error as &dyn std::error::Error, "the provider did not take it");
+    let outcome = match error.verdict() {
+        Verdict::RetryAfter(wait) => {
+            predictions::refused(&mut tx, id, "throttled", &error.to_string()).await?;
+            limits::pause(&mut tx, &order.model.provider, limits::WHOLE_ACCOUNT, wait, "throttled").await?;
+            park(wait, "throttled by the provider")
+        }
+        Verdict::Wait { why } => {
+            jobs::park(&mut tx, order.slot.job_id, Some("provider")).await?;
+            predictions::refused(&mut tx, id, "unavailable", &error.to_string()).await?;
+            limits::pause(&mut tx, &order.model.provider, limits::WHOLE_ACCOUNT, OUTAGE_REST, &why).await?;
+            park(OUTAGE_REST, why)
+        }
+        Verdict::Fail { code, message } => {
+            fail_scene(&mut tx, order, &message).await?;
+            predictions::refused(&mut tx, id, &code, &message).await?;
+            Outcome::Fail { class: code, error: message }
+        }
+        Verdict::Unknown { why } => {
+            predictions::unknown(&mut tx, id, &why).await?;
+            park(ctx.settings.submit_settle / 2, format!("looking for the prediction: {why}"))
+        }
+    };
+    let done = run.commit(tx, outcome).await?;
+    crash_point!(UnknownRecorded);
+    Ok(done)
+}
+
+/// An intent stands that this run did not write: the run that did may have posted before it died.
+pub(super) async fn lost(ctx: &Context, run: &Run, row: &PredictionRow) -> Result<Done, Failure> {
+    let mut tx = ctx.pool.begin().await?;
+    predictions::unknown(&mut tx, row.id, "the run that wrote the intent ended before it recorded an answer")
+        .await?;
+    Ok(run.commit(tx, park(Duration::ZERO, "looking for the prediction")).await?)
+}
+
+/// Marks the order's scene failed; the job's row is locked.
+pub(super) async fn fail_scene(
+    conn: &mut sqlx::PgConnection,
+    order: &Order,
+    error: &str,
+) -> Result<(), Failure> {
+    if let (Purpose::Render, Some((scene_id, version))) = (order.slot.purpose, order.slot.scene) {
+        scenes::move_to(conn, scene_id, version, SceneState::Failed, None, Some(error)).await?;
+        let data = json!({"scene_id": scene_id, "error": error});
+        progress::refresh(conn, order.slot.job_id, "scene_failed", &data).await?;
+    }
+    Ok(())
+}

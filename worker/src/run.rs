@@ -1,0 +1,101 @@
+//! From configuration to a running worker and back.
+
+use crate::config::{Config, StepSettings};
+use crate::context::Context;
+use crate::limits::Limits;
+use crate::{health, steps};
+use serde_json::json;
+use spool_db::pool::{DatabaseOptions, connect};
+use spool_job::clock::{Clock, SystemClock};
+use spool_job::tasks::TaskKind;
+use spool_media::ffmpeg::Ffmpeg;
+use spool_media::link::LinkSigner;
+use spool_media::store::MediaStore;
+use spool_provider::client::{Replicate, ReplicateConfig};
+use spool_queue::WorkerBuilder;
+use spool_telemetry::metrics::Metrics;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Slots for steps that only touch the database.
+const LIGHT_SLOTS: usize = 64;
+
+/// Two may be lost before the lease is.
+const HEARTBEATS_PER_LEASE: f64 = 3.3;
+/// No step lives this long, so what is older belongs to nobody.
+const LEFTOVER_AGE: chrono::TimeDelta = chrono::TimeDelta::hours(6);
+
+/// Works until `stop`, then drains.
+pub async fn run(
+    config: Config,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let cores = std::thread::available_parallelism()?;
+    let ffmpeg_slots = config.worker.slots_ffmpeg.unwrap_or(cores).get();
+    let pool = connect(&DatabaseOptions {
+        url: config.database.database_url.clone(),
+        max_connections: config.database.db_pool,
+        pgbouncer: config.database.pgbouncer,
+        application: "spool-worker",
+    })
+    .await?;
+    let store = MediaStore::open(&config.media.media_url)?;
+    let clock = SystemClock;
+    let swept = store.scratch().sweep(clock.now() - LEFTOVER_AGE).await?;
+    if swept > 0 {
+        tracing::info!(swept, "removed what killed processes left behind");
+    }
+    let ctx = Arc::new(Context {
+        pool: pool.clone(),
+        store,
+        ffmpeg: Ffmpeg::discover(ffmpeg_slots)?,
+        replicate: Replicate::new(ReplicateConfig {
+            base_url: config.provider.replicate_base_url.clone(),
+            token: config.provider.replicate_api_token.clone(),
+        })?,
+        fetch: config.media.fetch_allow.parse()?,
+        signer: LinkSigner::new(&config.links.signing_key)?,
+        limits: Limits::new(config.provider.creates_per_minute),
+        public_base_url: config.links.public_base_url.as_str().trim_end_matches('/').to_owned(),
+        clock: Arc::new(clock),
+        settings: StepSettings { submit_settle: Duration::from_secs(config.provider.submit_settle_seconds) },
+    });
+
+    let listening = match config.worker.listen {
+        Some(address) => Some(health::serve(address, metrics, pool.clone(), stop.clone()).await?),
+        None => None,
+    };
+    let name = config.worker.name.clone().unwrap_or_else(default_name);
+    let lease = Duration::from_secs(config.worker.lease_seconds);
+    let worker = WorkerBuilder::new(&name, pool)
+        .lease(lease)
+        .heartbeat(lease.mul_f64(HEARTBEATS_PER_LEASE.recip()))
+        .pgbouncer(config.database.pgbouncer)
+        .slots(TaskKind::Render.queue(), config.worker.slots_predict.get())
+        .slots(TaskKind::Collect.queue(), config.worker.slots_collect.get())
+        .slots(TaskKind::Stitch.queue(), ffmpeg_slots)
+        .slots(TaskKind::Close.queue(), LIGHT_SLOTS);
+    let grace = Duration::from_secs(config.worker.grace_seconds);
+    let worker = steps::register(worker, &ctx).start(stop, grace).await?;
+    tracing::info!(worker.id = worker.id().0, worker.name = name, "working");
+    if config.worker.announce {
+        let metrics = listening.map(|address| format!("http://{address}"));
+        announce(&json!({"worker_id": worker.id(), "name": name, "metrics": metrics}));
+    }
+    worker.finished().await;
+    tracing::info!("drained");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the announcement is what standard output is for")]
+fn announce(line: &serde_json::Value) {
+    println!("{line}");
+}
+
+fn default_name() -> String {
+    let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    format!("{}-{}", host.as_deref().unwrap_or("worker"), std::process::id())
+}

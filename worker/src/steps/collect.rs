@@ -1,0 +1,108 @@
+//! `collect`: bring a prediction's output home before it vanishes.
+
+use super::workspace::{Workspace, keep};
+use crate::context::Context;
+use crate::crash::crash_point;
+use serde_json::json;
+use spool_db::predictions::PredictionRow;
+use spool_db::{jobs, media, predictions, progress, scenes};
+use spool_job::prediction::Purpose;
+use spool_job::state::SceneState;
+use spool_job::tasks::{CollectTask, TaskKind};
+use spool_provider::download::{self, DownloadError};
+use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Largest output taken, in bytes: clips of a minute at 1080p stay far below.
+const LIMIT: u64 = 1024 * 1024 * 1024;
+
+/// The step.
+pub(super) struct Collect(pub(super) Arc<Context>);
+
+impl Handler for Collect {
+    const KIND: &'static str = TaskKind::Collect.as_str();
+    const QUEUE: &'static str = TaskKind::Collect.queue();
+    const TIMEOUT: Duration = Duration::from_secs(300);
+    /// The output was paid for: it is tried for as long as it can be there.
+    const RETRY: RetryPolicy = RetryPolicy::new(12, &[2, 5, 15, 45, 120, 300]);
+    type Payload = CollectTask;
+
+    async fn run(&self, task: CollectTask, run: Run) -> Result<Done, Failure> {
+        let ctx = &*self.0;
+        let mut conn = ctx.pool.acquire().await?;
+        let Some(row) = predictions::get(&mut conn, task.prediction_id).await? else {
+            return Err(Failure::fail(
+                "prediction_missing",
+                format!("prediction {} has no row", task.prediction_id),
+            ));
+        };
+        drop(conn);
+        if row.output_digest.is_some() {
+            return Ok(Outcome::Done(json!({"digest": row.output_digest})).into());
+        }
+        let workspace = Workspace::new(ctx)?;
+        let path = workspace.path("output");
+        fetch(ctx, &row, &path).await?;
+        crash_point!(Downloaded);
+        let content_type = check(ctx, &row, &path).await?;
+        let (stored, _) = keep(ctx, &path, content_type).await?;
+        crash_point!(OutputStored);
+
+        let mut tx = ctx.pool.begin().await?;
+        jobs::lock(&mut tx, row.job_id).await?;
+        media::record(&mut tx, &stored).await?;
+        if let (Purpose::Render, Some(scene_id), Some(version)) =
+            (row.purpose, row.scene_id, row.scene_version)
+        {
+            scenes::move_to(&mut tx, scene_id, version, SceneState::Completed, Some(&stored.digest), None)
+                .await?;
+        }
+        predictions::collected(&mut tx, row.id, &stored.digest).await?;
+        let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "ordinal": row.ordinal, "bytes": stored.bytes});
+        progress::refresh(&mut tx, row.job_id, &format!("{}_collected", row.purpose), &data).await?;
+        let done = run.commit(tx, Outcome::Done(json!({"digest": stored.digest}))).await?;
+        crash_point!(CollectRecorded);
+        Ok(done)
+    }
+}
+
+async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
+    let url = row.output_url.as_deref().unwrap_or_default();
+    match download::fetch(&ctx.fetch, url, path, LIMIT).await {
+        Ok(_) => Ok(()),
+        // Gone for good only when the provider itself says that the data are removed.
+        Err(DownloadError::Gone { .. }) => {
+            let Some(external_id) = row.external_id.as_deref() else {
+                return Err(Failure::fail(
+                    "output_lost",
+                    "paid but lost: the output is gone and there is no id to ask for",
+                ));
+            };
+            let now = ctx.replicate.get(external_id).await?;
+            match now.output_urls().first() {
+                Some(again) => Ok(download::fetch(&ctx.fetch, again, path, LIMIT).await.map(|_| ())?),
+                None => {
+                    Err(Failure::fail("output_lost", "paid but lost: the provider has removed the output"))
+                }
+            }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A download is whole only when its packets are: a truncated file can still look right to a probe.
+async fn check(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<&'static str, Failure> {
+    ctx.ffmpeg.packet_scan(path).await?;
+    let probe = ctx.ffmpeg.probe(path).await?;
+    match row.purpose {
+        Purpose::Render if probe.video.is_some() => Ok("video/mp4"),
+        Purpose::Music | Purpose::Voice if probe.audio.is_some() => Ok("audio/mpeg"),
+        Purpose::Image if probe.video.is_some() => Ok("image/jpeg"),
+        purpose => Err(Failure::retry(
+            "wrong_media",
+            format!("the output of a {purpose} prediction holds no such media"),
+        )),
+    }
+}

@@ -1,0 +1,13 @@
+//! The steps, one file each; the file's name is the kind of task it does.
+
+mod close;
+mod collect;
+mod mix;
+mod music;
+mod registry;
+mod render;
+mod stitch;
+mod verify;
+mod workspace;
+
+pub(crate) use registry::register;
