@@ -12,25 +12,25 @@ use sqlx::PgPool;
 use std::sync::Arc;
 
 /// Shared by all steps of a process.
-pub struct Context {
+pub(crate) struct Context {
     /// Our tables and the queue.
-    pub pool: PgPool,
+    pub(crate) pool: PgPool,
     /// Files by content.
-    pub store: MediaStore,
+    pub(crate) store: MediaStore,
     /// The only place that starts processes.
-    pub ffmpeg: Ffmpeg,
+    pub(crate) ffmpeg: Ffmpeg,
     /// The paid provider.
-    pub replicate: Replicate,
+    pub(crate) replicate: Replicate,
     /// Which addresses outputs may be fetched from.
-    pub fetch: FetchPolicy,
+    pub(crate) fetch: FetchPolicy,
     /// Makes the links the provider reads our images by.
-    pub signer: LinkSigner,
+    pub(crate) signer: LinkSigner,
     /// Stands before every paid call.
-    pub limits: Limits,
+    pub(crate) limits: Limits,
     /// The address that providers reach the API by, without a slash at the end.
-    pub public_base_url: String,
+    pub(crate) public_base_url: String,
     /// For the expiry of links.
-    pub clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// What operators may change.
-    pub settings: StepSettings,
+    pub(crate) settings: StepSettings,
 }

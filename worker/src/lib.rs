@@ -4,7 +4,7 @@
 //! `crash.rs` for the places where tests kill it.
 
 pub mod config;
-pub mod context;
+mod context;
 mod crash;
 mod health;
 mod limits;

@@ -36,7 +36,7 @@ impl Limits {
     }
 
     /// Takes one paid call, or says how long to wait. Waiting is the queue's work: nobody sleeps here.
-    pub async fn acquire(
+    pub(crate) async fn acquire(
         &self,
         conn: &mut PgConnection,
         provider: &str,
