@@ -36,7 +36,8 @@ pub async fn create(
         Source::File(upload) => (upload.content, upload.name, None),
         Source::Url(url) => {
             let content = download::fetch(state, &url).await?;
-            let name = url.path_segments().and_then(Iterator::last).map(clean_name).filter(|name| !name.is_empty());
+            let name =
+                url.path_segments().and_then(Iterator::last).map(clean_name).filter(|name| !name.is_empty());
             (content, name, Some(url.to_string()))
         }
     };

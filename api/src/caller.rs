@@ -43,6 +43,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
         // Absent only when a route was put into the wrong list of the router: closed, not open.
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("the route has no key check"))
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ApiError::internal("the route has no key check"))
     }
 }

@@ -169,5 +169,4 @@ impl ServeArgs {
         }
         Ok(())
     }
-
 }

@@ -15,8 +15,9 @@ use crate::state::AppState;
 pub async fn fetch(state: &AppState, url: &Url) -> Result<Received, ApiError> {
     let folder = state.store.scratch().folder().map_err(ApiError::internal)?;
     let path = folder.path().join("download");
-    let downloaded =
-        download::fetch(&state.fetch_policy, url.as_str(), &path, MOST_MEDIA_BYTES).await.map_err(|error| {
+    let downloaded = download::fetch(&state.fetch_policy, url.as_str(), &path, MOST_MEDIA_BYTES)
+        .await
+        .map_err(|error| {
             let reason = error.to_string();
             ApiError::bad_request(Code::DownloadFailed, format!("the address cannot be fetched: {reason}"))
                 .with("reason", reason)

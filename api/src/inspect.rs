@@ -5,26 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use spool_media::error::MediaError;
-use spool_media::kind::{self, MediaKind};
-use spool_media::scratch::Received;
-use spool_media::thumbnail;
+use spool_media::kind::{self, Detected, MediaKind};
 use spool_media::probe::Probe;
+use spool_media::scratch::Received;
+use spool_media::thumbnail::Fit;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
 
 use crate::error::{ApiError, Code};
-use crate::image_header;
-use crate::limits::{
-    LONGEST_MEDIA_SECONDS, LONGEST_SIDE, MOST_IMAGE_BYTES, MOST_IMAGE_PIXELS, MOST_VIDEO_PIXELS,
-};
+use crate::limits::{LONGEST_MEDIA_SECONDS, MOST_IMAGE_BYTES, MOST_VIDEO_PIXELS};
 use crate::state::AppState;
 
-/// How much of the start is read: a JPEG may carry a megabyte of notes before its size.
-const HEAD_BYTES: u64 = 2 << 20;
-/// For decoding one picture.
-const DECODE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Thumbnails fit into this.
-const THUMBNAIL_SIZE: (u32, u32) = (320, 240);
+const THUMBNAIL: Fit = Fit { width: 320, height: 240, padded: false };
+/// The moment of a film that stands for it; the middle of a shorter one.
+const THUMBNAIL_AT: Duration = Duration::from_secs(1);
 
 /// A file that passed.
 #[derive(Debug)]
@@ -50,104 +44,85 @@ pub async fn inspect(state: &AppState, received: &Received) -> Result<Inspected,
     if received.bytes() == 0 {
         return Err(bad_media("the file is empty"));
     }
-    let found = kind::detect(received.head())
-        .ok_or_else(|| bad_media("the file is of a kind not taken here: send a picture, a video or a sound"))?;
-    let path = received.path();
-    if found.kind == MediaKind::Image {
-        check_picture_header(&head(path).await?, received.bytes())?;
-    }
-    let probe = state.ffmpeg.probe(path).await.map_err(refusal)?;
-    check_probe(found.kind, &probe)?;
+    let found = kind::detect(received.head()).ok_or_else(|| {
+        bad_media("the file is of a kind not taken here: send a picture, a video or a sound")
+    })?;
     match found.kind {
-        MediaKind::Image => state.ffmpeg.decode_scan(path, DECODE_TIMEOUT).await.map_err(refusal)?,
-        // Truncated files pass a probe with their full length; reading every packet finds out.
-        MediaKind::Video | MediaKind::Audio => state.ffmpeg.packet_scan(path).await.map_err(refusal)?,
+        MediaKind::Image => picture(state, received, found).await,
+        MediaKind::Video | MediaKind::Audio => recording(state, received, found).await,
     }
-    let thumbnail = match found.kind {
-        MediaKind::Audio => None,
-        MediaKind::Image | MediaKind::Video => Some(thumbnail(state, path, found.kind, &probe).await?),
-    };
-    let picture = probe.video.as_ref().filter(|_| found.kind != MediaKind::Audio);
+}
+
+/// A few kilobytes can claim gigapixels: the claim is read before anything decodes it.
+async fn picture(state: &AppState, received: &Received, found: Detected) -> Result<Inspected, ApiError> {
+    if received.bytes() > MOST_IMAGE_BYTES {
+        return Err(ApiError::too_large(format!("a picture may have at most {} MB", MOST_IMAGE_BYTES >> 20)));
+    }
+    let image = state.ffmpeg.check_image(received.path()).await.map_err(refusal)?;
     Ok(Inspected {
         kind: found.kind,
         content_type: found.content_type,
-        width: picture.map(|video| video.width),
-        height: picture.map(|video| video.height),
-        duration: (found.kind != MediaKind::Image).then_some(probe.duration),
+        width: Some(image.width),
+        height: Some(image.height),
+        duration: None,
+        thumbnail: Some(thumbnail(state, received.path()).await?),
+    })
+}
+
+async fn recording(state: &AppState, received: &Received, found: Detected) -> Result<Inspected, ApiError> {
+    let path = received.path();
+    let probe = state.ffmpeg.probe(path).await.map_err(refusal)?;
+    check_probe(found.kind, &probe)?;
+    // Truncated files pass a probe with their full length; reading every packet finds out.
+    state.ffmpeg.packet_scan(path).await.map_err(refusal)?;
+    let video = probe.video.as_ref().filter(|_| found.kind == MediaKind::Video);
+    let thumbnail = match video {
+        None => None,
+        // It also proves that a frame decodes.
+        Some(_) => Some(thumbnail(state, path).await?),
+    };
+    Ok(Inspected {
+        kind: found.kind,
+        content_type: found.content_type,
+        width: video.map(|video| video.width),
+        height: video.map(|video| video.height),
+        duration: Some(probe.duration),
         thumbnail,
     })
 }
 
-async fn head(path: &Path) -> Result<Vec<u8>, ApiError> {
-    let file = tokio::fs::File::open(path).await.map_err(ApiError::internal)?;
-    let mut head = Vec::new();
-    file.take(HEAD_BYTES).read_to_end(&mut head).await.map_err(ApiError::internal)?;
-    Ok(head)
-}
-
-/// Before any decoder sees it: what a picture claims to be is what a decoder would make room for.
-fn check_picture_header(head: &[u8], bytes: u64) -> Result<(), ApiError> {
-    if bytes > MOST_IMAGE_BYTES {
-        return Err(ApiError::too_large(format!("a picture may have at most {} MB", MOST_IMAGE_BYTES >> 20)));
-    }
-    let (width, height) = image_header::dimensions(head)
-        .ok_or_else(|| bad_media("the picture does not say its size: send JPEG, PNG or WebP"))?;
-    if width == 0 || height == 0 {
-        return Err(bad_media("the picture has no pixels"));
-    }
-    let pixels = u64::from(width) * u64::from(height);
-    if width > LONGEST_SIDE || height > LONGEST_SIDE || pixels > MOST_IMAGE_PIXELS {
-        return Err(bad_media(format!(
-            "the picture claims {width}x{height} pixels; at most {} megapixels are taken",
-            MOST_IMAGE_PIXELS / 1_000_000
-        )));
-    }
-    Ok(())
-}
-
 fn check_probe(kind: MediaKind, probe: &Probe) -> Result<(), ApiError> {
     let longest = Duration::from_secs(LONGEST_MEDIA_SECONDS);
-    match (kind, &probe.video, &probe.audio) {
-        (MediaKind::Image | MediaKind::Video, None, _) => return Err(bad_media("the file holds no picture")),
-        (MediaKind::Audio, _, None) => return Err(bad_media("the file holds no sound")),
-        _ => {}
-    }
-    if let Some(video) = probe.video.as_ref().filter(|_| kind == MediaKind::Video)
-        && u64::from(video.width) * u64::from(video.height) > MOST_VIDEO_PIXELS
-    {
-        return Err(bad_media(format!("the video is {}x{}; at most 8K is taken", video.width, video.height)));
-    }
-    if kind != MediaKind::Image && probe.duration > longest {
-        return Err(bad_media(format!("the file is longer than {} minutes", LONGEST_MEDIA_SECONDS / 60)));
-    }
-    if kind != MediaKind::Image && probe.duration.is_zero() {
-        return Err(bad_media("the file has no length"));
-    }
-    Ok(())
+    let wrong = match (kind, &probe.video, &probe.audio) {
+        (MediaKind::Video, None, _) => Some("the file holds no picture".to_owned()),
+        (MediaKind::Audio, _, None) => Some("the file holds no sound".to_owned()),
+        (MediaKind::Video, Some(video), _)
+            if u64::from(video.width) * u64::from(video.height) > MOST_VIDEO_PIXELS =>
+        {
+            Some(format!("the video is {}x{}; at most 8K is taken", video.width, video.height))
+        }
+        _ if probe.duration > longest => {
+            Some(format!("the file is longer than {} minutes", LONGEST_MEDIA_SECONDS / 60))
+        }
+        _ if probe.duration.is_zero() => Some("the file has no length".to_owned()),
+        _ => None,
+    };
+    wrong.map_or(Ok(()), |why| Err(bad_media(why)))
 }
 
-/// A frame at one second, or the middle of what is shorter. Of a video it also proves that a frame decodes.
-async fn thumbnail(
-    state: &AppState,
-    media: &Path,
-    kind: MediaKind,
-    probe: &Probe,
-) -> Result<Thumbnail, ApiError> {
-    let at = match kind {
-        MediaKind::Video => Duration::from_secs(1).min(probe.video_duration() / 2),
-        MediaKind::Image | MediaKind::Audio => Duration::ZERO,
-    };
+async fn thumbnail(state: &AppState, media: &Path) -> Result<Thumbnail, ApiError> {
     let folder = state.store.scratch().folder().map_err(ApiError::internal)?;
     let path = folder.path().join("thumbnail.jpg");
-    let (width, height) = THUMBNAIL_SIZE;
-    thumbnail::fitted(&state.ffmpeg, media, at, width, height, &path).await.map_err(refusal)?;
+    state.ffmpeg.thumbnail(media, THUMBNAIL_AT, THUMBNAIL, &path).await.map_err(refusal)?;
     Ok(Thumbnail { path, _folder: folder })
 }
 
 /// The file's fault is 400; FFmpeg's is ours.
 fn refusal(error: MediaError) -> ApiError {
-    if error.is_files_fault() || matches!(error, MediaError::NotAsAsked { .. }) {
-        bad_media("the file is broken or cut off: it cannot be decoded").with_cause(error)
+    if error.is_files_fault() {
+        // FFmpeg's own words may hold our paths: they go to the log.
+        bad_media("the file cannot be decoded: it is broken, cut off, or has too many pixels")
+            .with_cause(error)
     } else {
         ApiError::internal(error)
     }

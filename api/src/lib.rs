@@ -11,7 +11,6 @@ pub mod download;
 pub mod error;
 pub mod etag;
 pub mod extract;
-pub mod image_header;
 pub mod inspect;
 pub mod layers;
 pub mod limits;

@@ -8,10 +8,6 @@ pub const MOST_MEDIA_BYTES: u64 = spool_media::kind::MAX_UPLOAD_BYTES;
 pub const FORM_SLACK_BYTES: usize = 1 << 20;
 /// A picture. Cameras make 60 megapixels and 40 MB; more would only be scaled down.
 pub const MOST_IMAGE_BYTES: u64 = 64 << 20;
-/// Pixels of a picture: what FFmpeg decodes in about 300 MB.
-pub const MOST_IMAGE_PIXELS: u64 = spool_media::kind::MAX_PIXELS;
-/// Longest side: JPEG's own limit.
-pub const LONGEST_SIDE: u32 = 65_500;
 /// Pixels of a video frame: 8K.
 pub const MOST_VIDEO_PIXELS: u64 = 7680 * 4320;
 /// Seconds of a video or a sound.

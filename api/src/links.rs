@@ -33,7 +33,9 @@ impl Signed {
     pub fn of(uri: &Uri) -> Option<Self> {
         let query = uri.query()?;
         let find = |wanted: &str| {
-            form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.into_owned())
         };
         // A missing or garbled end is one that has passed; the signature will not fit either.
         let expires = find("exp").and_then(|text| text.parse().ok()).unwrap_or(0);

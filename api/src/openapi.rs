@@ -1,10 +1,10 @@
 //! The OpenAPI document, made from the types of the handlers. What holds for whole groups of routes (keys, the
 //! errors that layers and extractors give) is added here once, so that no handler can forget it.
 
+use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement};
-use utoipa::OpenApi as _;
 
 use crate::error::{Code, Problem};
 
@@ -104,7 +104,10 @@ fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
         errors.push(("404", "There is no such thing, or it is not yours"));
     }
     if has_parameters || operation.request_body.is_some() {
-        errors.push(("400", "An id, the query string or the body cannot be read, or something it needs is missing"));
+        errors.push((
+            "400",
+            "An id, the query string or the body cannot be read, or something it needs is missing",
+        ));
     }
     if operation.request_body.is_some() {
         errors.push(("413", "The body is too large"));
@@ -114,7 +117,11 @@ fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
     errors.push(("500", "Something went wrong here"));
     errors.push(("503", "Something it stands on is away; try again after `retry-after` seconds"));
     for (status, description) in errors {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(problem(description)));
     }
     // A body of ours said to be JSON is a problem where the status is an error.
     for (status, response) in &mut operation.responses.responses {

@@ -1,5 +1,6 @@
 //! The whole list of addresses, by who may knock, and the layers around them, outermost last.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
@@ -17,8 +18,8 @@ use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
 use crate::openapi::{self, Door};
 use crate::routes::openapi::Document;
 use crate::routes::{
-    admin, assets, campaigns, clients, health, jobs, metrics, openapi as document, provider_media, provider_webhook,
-    scenes, videos,
+    admin, assets, campaigns, clients, health, jobs, metrics, openapi as document, provider_media,
+    provider_webhook, scenes, videos,
 };
 use crate::state::AppState;
 
@@ -37,15 +38,17 @@ fn open() -> Routes {
 
 /// A key with `read` for GET and HEAD, with `write` for everything else.
 fn keyed() -> Routes {
-    // Checked chunk by chunk as it streams; a length that is announced too large is refused at once.
-    let upload = RequestBodyLimitLayer::new(MOST_MEDIA_BYTES as usize + FORM_SLACK_BYTES);
     Routes::default()
         .routes(routes!(clients::list::list, clients::create::create))
         .routes(routes!(clients::show::show))
         .routes(routes!(campaigns::list::list, campaigns::create::create))
         .routes(routes!(campaigns::show::show))
         .routes(routes!(campaigns::create_job::create_job))
-        .routes(routes!(assets::list::list, assets::upload::upload).layer(DefaultBodyLimit::disable()).layer(upload))
+        // Counted as it streams; a length that is announced too large is refused at once.
+        .routes(routes!(assets::list::list, assets::upload::upload).layer::<_, Infallible>((
+            DefaultBodyLimit::disable(),
+            RequestBodyLimitLayer::new(MOST_MEDIA_BYTES as usize + FORM_SLACK_BYTES),
+        )))
         .routes(routes!(assets::from_url::create))
         .routes(routes!(assets::show::show))
         .routes(routes!(jobs::from_image_pairs::create))

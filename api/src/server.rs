@@ -76,7 +76,8 @@ impl Server {
 
     /// Serves until `stop`, then lets answers in progress end, but not for ever.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
-        let graceful = axum::serve(self.listener, self.app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let graceful =
+            axum::serve(self.listener, self.app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let cut_off = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
@@ -106,18 +107,21 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         None => None,
         Some(token) => {
             let base_url = args.provider.replicate_base_url.clone();
-            Some(Replicate::new(ReplicateConfig { base_url, token: token.clone() }).map_err(|error| ConfigError {
-                variable: "REPLICATE_API_TOKEN",
-                problem: error.to_string(),
+            Some(Replicate::new(ReplicateConfig { base_url, token: token.clone() }).map_err(|error| {
+                ConfigError { variable: "REPLICATE_API_TOKEN", problem: error.to_string() }
             })?)
         }
     };
-    let signer = LinkSigner::new(&args.listen.signing_key)
-        .map_err(|error| ConfigError { variable: "SPOOL_SIGNING_KEY", problem: format!("is not usable: {error}") })?;
+    let signer = LinkSigner::new(&args.listen.signing_key).map_err(|error| ConfigError {
+        variable: "SPOOL_SIGNING_KEY",
+        problem: format!("is not usable: {error}"),
+    })?;
     Ok(AppState::new(Parts {
         db: Database::new(pool, args.database.pgbouncer),
-        store: MediaStore::open(&args.media.media_url)
-            .map_err(|error| ConfigError { variable: "SPOOL_MEDIA_URL", problem: format!("is not usable: {error}") })?,
+        store: MediaStore::open(&args.media.media_url).map_err(|error| ConfigError {
+            variable: "SPOOL_MEDIA_URL",
+            problem: format!("is not usable: {error}"),
+        })?,
         ffmpeg: Ffmpeg::discover(FFMPEG_PARALLEL)?,
         links: Links::new(args.listen.public_base_url.clone(), signer),
         fetch_policy: args.media.fetch_allow.clone(),

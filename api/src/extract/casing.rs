@@ -69,10 +69,7 @@ mod tests {
     fn only_the_top_is_turned_and_snake_wins() {
         let given = json!({"client_id": 1, "clientId": 2, "metaData": {"keepMe": true}});
         let Value::Object(given) = given else { unreachable!() };
-        assert_eq!(
-            Value::Object(snake_keys(given)),
-            json!({"client_id": 1, "meta_data": {"keepMe": true}})
-        );
+        assert_eq!(Value::Object(snake_keys(given)), json!({"client_id": 1, "meta_data": {"keepMe": true}}));
         let given = json!({"clientId": 2, "client_id": 1});
         let Value::Object(given) = given else { unreachable!() };
         assert_eq!(Value::Object(snake_keys(given)), json!({"client_id": 1}));

@@ -66,8 +66,9 @@ pub fn not_json() -> ApiError {
 
 /// The whole body as one object with snake names, without NUL characters.
 pub fn object(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request(Code::MalformedJson, format!("the body is not JSON: {error}")))?;
+    let value: Value = serde_json::from_slice(body).map_err(|error| {
+        ApiError::bad_request(Code::MalformedJson, format!("the body is not JSON: {error}"))
+    })?;
     let Value::Object(object) = value else {
         return Err(ApiError::unprocessable(Code::ValidationFailed, "the body must be a JSON object"));
     };

@@ -33,7 +33,10 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
         }
     }
     let tidy = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
-    let uri = Uri::builder().path_and_query(format!("/?{tidy}")).build().map_err(|error| refused(&error.to_string()))?;
+    let uri = Uri::builder()
+        .path_and_query(format!("/?{tidy}"))
+        .build()
+        .map_err(|error| refused(&error.to_string()))?;
     match Query::<T>::try_from_uri(&uri) {
         Ok(Query(value)) => Ok(value),
         Err(rejection) => Err(refused(&rejection.body_text())),

@@ -15,10 +15,7 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"),
     ),
     // Signed links are made for `<img>` and `<video>` on the frontend's own origin.
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("cross-origin"),
-    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
 ];
 
 pub async fn layer(request: Request, next: Next) -> Response {

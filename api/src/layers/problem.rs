@@ -60,11 +60,14 @@ fn is_problem(headers: &HeaderMap) -> bool {
 fn foreign(status: StatusCode) -> Refusal {
     let (code, detail) = match status {
         StatusCode::NOT_FOUND => (Code::NotFound, "there is nothing at this path"),
-        StatusCode::METHOD_NOT_ALLOWED => {
-            (Code::MethodNotAllowed, "this path does not take this method; the header allow lists those it takes")
-        }
+        StatusCode::METHOD_NOT_ALLOWED => (
+            Code::MethodNotAllowed,
+            "this path does not take this method; the header allow lists those it takes",
+        ),
         StatusCode::PAYLOAD_TOO_LARGE => (Code::PayloadTooLarge, "the body is too large"),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => (Code::UnsupportedMediaType, "the body is of a kind not taken here"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            (Code::UnsupportedMediaType, "the body is of a kind not taken here")
+        }
         StatusCode::REQUEST_TIMEOUT => (Code::RequestTimeout, "the request took too long"),
         status if status.is_server_error() => {
             (Code::Internal, "something went wrong here; the request id finds it in the logs")

@@ -28,39 +28,40 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-pub const WEBHOOK_SECRET: &str = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY";
-pub const SIGNING_KEY: &str = "a signing key of thirty-two chars or more";
-pub const BASE: &str = "https://spool.example.com";
+pub(crate) const WEBHOOK_SECRET: &str = "whsec_AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY";
+pub(crate) const SIGNING_KEY: &str = "a signing key of thirty-two chars or more";
+pub(crate) const BASE: &str = "https://spool.example.com";
 
-pub struct TestApp {
-    pub router: Router,
-    pub pool: PgPool,
-    pub state: AppState,
-    pub clock: ManualClock,
+pub(crate) struct TestApp {
+    pub(crate) router: Router,
+    pub(crate) pool: PgPool,
+    pub(crate) state: AppState,
+    pub(crate) clock: ManualClock,
     /// Admin key; what requests carry unless told otherwise.
-    pub key: String,
-    _media: TempDir,
+    pub(crate) key: String,
+    pub(crate) _media: TempDir,
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {} {}", self.status, String::from_utf8_lossy(&self.body)))
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+            panic!("{error}: {} {}", self.status, String::from_utf8_lossy(&self.body))
+        })
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("is text"))
     }
 
     /// Checks status and code of a problem, and what all problems have.
     #[track_caller]
-    pub fn is_problem(&self, status: u16, code: &str) -> Value {
+    pub(crate) fn is_problem(&self, status: u16, code: &str) -> Value {
         let body = self.json();
         assert_eq!((self.status.as_u16(), body["code"].as_str()), (status, Some(code)), "{body}");
         assert_eq!(self.header("content-type"), "application/problem+json");
@@ -74,18 +75,18 @@ impl Answer {
     }
 
     #[track_caller]
-    pub fn is(&self, status: u16) -> Value {
+    pub(crate) fn is(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
         self.json()
     }
 }
 
 /// Starts an API whose downloads reach the loopback ports of `allow`.
-pub async fn start(pool: PgPool) -> TestApp {
+pub(crate) async fn start(pool: PgPool) -> TestApp {
     start_with(pool, "").await
 }
 
-pub async fn start_with(pool: PgPool, fetch_allow: &str) -> TestApp {
+pub(crate) async fn start_with(pool: PgPool, fetch_allow: &str) -> TestApp {
     spool_provider::http::install_crypto();
     spool_db::schema::migrate(&pool).await.expect("our schema");
     spool_queue::migrate(&pool).await.expect("the queue's schema");
@@ -95,7 +96,10 @@ pub async fn start_with(pool: PgPool, fetch_allow: &str) -> TestApp {
         db: Database::new(pool.clone(), false),
         store: MediaStore::open(&media.path().display().to_string()).expect("a store"),
         ffmpeg: Ffmpeg::discover(2).expect("FFmpeg is installed"),
-        links: Links::new(BASE.parse().expect("is a URL"), LinkSigner::new(SecretString::from(SIGNING_KEY))),
+        links: Links::new(
+            BASE.parse().expect("is a URL"),
+            LinkSigner::new(&SecretString::from(SIGNING_KEY)).expect("a signer"),
+        ),
         fetch_policy: fetch_allow.parse::<FetchPolicy>().expect("a policy"),
         defaults: JobDefaults {
             video_model: "google/veo-3.1-fast".to_owned(),
@@ -110,34 +114,32 @@ pub async fn start_with(pool: PgPool, fetch_allow: &str) -> TestApp {
     app
 }
 
-pub fn day() -> DateTime<Utc> {
+pub(crate) fn day() -> DateTime<Utc> {
     "2026-11-21T10:15:00Z".parse().expect("a time")
 }
 
 /// A photo from the examples.
-pub fn photo(name: &str) -> Vec<u8> {
+pub(crate) fn photo(name: &str) -> Vec<u8> {
     std::fs::read(photos().join(name)).expect("the example photo")
 }
 
-pub fn photos() -> PathBuf {
+pub(crate) fn photos() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lodge")
 }
 
 impl TestApp {
-    pub async fn new_key(&self, scopes: &[Scope], client_id: Option<Uuid>) -> String {
+    pub(crate) async fn new_key(&self, scopes: &[Scope], client_id: Option<Uuid>) -> String {
         self.new_key_until(scopes, client_id, None).await
     }
 
-    pub async fn new_key_until(
+    pub(crate) async fn new_key_until(
         &self,
         scopes: &[Scope],
         client_id: Option<Uuid>,
         expires_at: Option<DateTime<Utc>>,
     ) -> String {
         let mut entropy = [0; ENTROPY_BYTES];
-        for (at, byte) in entropy.iter_mut().enumerate() {
-            *byte = Uuid::new_v4().as_bytes()[at % 16];
-        }
+        rand::fill(&mut entropy);
         let token = KeyToken::mint(entropy);
         let new = NewKey { name: "test", scopes, client_id, expires_at };
         let mut conn = self.pool.acquire().await.expect("a connection");
@@ -145,54 +147,55 @@ impl TestApp {
         token.reveal().expose_secret().to_owned()
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("never fails");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a whole body").to_vec();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> http::request::Builder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> http::request::Builder {
         Request::builder().method(method).uri(path).header("x-api-key", &self.key)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(self.request(Method::GET, path).body(Body::empty()).expect("a request")).await
     }
 
-    pub async fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
+    pub(crate) async fn get_with(&self, path: &str, name: &str, value: &str) -> Answer {
         let request = self.request(Method::GET, path).header(name, value);
         self.send(request.body(Body::empty()).expect("a request")).await
     }
 
     /// Without a key.
-    pub async fn get_bare(&self, path: &str) -> Answer {
+    pub(crate) async fn get_bare(&self, path: &str) -> Answer {
         self.send(Request::get(path).body(Body::empty()).expect("a request")).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
         self.send(request.body(Body::from(body.to_string())).expect("a request")).await
     }
 
-    pub async fn post_form(&self, path: &str, form: Form) -> Answer {
+    pub(crate) async fn post_form(&self, path: &str, form: Form) -> Answer {
         let (content_type, body) = form.finish();
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, content_type);
         self.send(request.body(Body::from(body)).expect("a request")).await
     }
 
-    pub async fn client(&self, name: &str) -> Uuid {
+    pub(crate) async fn client(&self, name: &str) -> Uuid {
         let created = self.post("/api/v3/clients", json!({ "name": name })).await.is(201);
         id_of(&created["data"]["id"])
     }
 
-    pub async fn campaign(&self, client: Uuid, name: &str) -> Uuid {
-        let created = self.post("/api/v3/campaigns", json!({ "name": name, "client_id": client })).await.is(201);
+    pub(crate) async fn campaign(&self, client: Uuid, name: &str) -> Uuid {
+        let created =
+            self.post("/api/v3/campaigns", json!({ "name": name, "client_id": client })).await.is(201);
         id_of(&created["data"]["id"])
     }
 
     /// Uploads these example photos; their ids in that order.
-    pub async fn upload(&self, campaign: Uuid, names: &[&str]) -> Vec<Uuid> {
+    pub(crate) async fn upload(&self, campaign: Uuid, names: &[&str]) -> Vec<Uuid> {
         let mut ids = Vec::new();
         for name in names {
             let form = Form::new().text("campaign_id", &campaign.to_string()).file(name, &photo(name));
@@ -202,35 +205,40 @@ impl TestApp {
     }
 
     /// A campaign with four photos.
-    pub async fn lodge(&self) -> Uuid {
+    pub(crate) async fn lodge(&self) -> Uuid {
         let client = self.client("Alpine Lodges").await;
         let campaign = self.campaign(client, "Lodge").await;
-        self.upload(campaign, &["exterior-window.jpg", "living-room.jpg", "dining-fig.jpg", "terrace-sunset.jpg"]).await;
+        self.upload(
+            campaign,
+            &["exterior-window.jpg", "living-room.jpg", "dining-fig.jpg", "terrace-sunset.jpg"],
+        )
+        .await;
         campaign
     }
 }
 
-pub fn id_of(value: &Value) -> Uuid {
+pub(crate) fn id_of(value: &Value) -> Uuid {
     value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{value} is no id"))
 }
 
 /// A multipart form.
-pub struct Form(Vec<u8>);
+pub(crate) struct Form(Vec<u8>);
 
 const BOUNDARY: &str = "spool-test-boundary";
 
 impl Form {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(Vec::new())
     }
 
-    pub fn text(mut self, name: &str, value: &str) -> Self {
-        let head = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    pub(crate) fn text(mut self, name: &str, value: &str) -> Self {
+        let head =
+            format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
         self.0.extend(head.into_bytes());
         self
     }
 
-    pub fn file(mut self, file_name: &str, bytes: &[u8]) -> Self {
+    pub(crate) fn file(mut self, file_name: &str, bytes: &[u8]) -> Self {
         let head = format!(
             "--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
              content-type: application/octet-stream\r\n\r\n"
@@ -241,7 +249,7 @@ impl Form {
         self
     }
 
-    pub fn finish(mut self) -> (String, Vec<u8>) {
+    pub(crate) fn finish(mut self) -> (String, Vec<u8>) {
         self.0.extend(format!("--{BOUNDARY}--\r\n").into_bytes());
         (format!("multipart/form-data; boundary={BOUNDARY}"), self.0)
     }

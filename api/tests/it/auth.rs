@@ -84,7 +84,8 @@ async fn only_whole_live_keys_open(pool: PgPool) {
     let mut wrong = app.key.clone();
     wrong.pop();
     wrong.push(if app.key.ends_with('0') { '1' } else { '0' });
-    for key in ["", "x", "spool_abcd_0123456789abcdef0123456789abcdef", &wrong, &app.key[..app.key.len() - 1]] {
+    for key in ["", "x", "spool_abcd_0123456789abcdef0123456789abcdef", &wrong, &app.key[..app.key.len() - 1]]
+    {
         assert_eq!(status(&app, &Method::GET, path, Some(key)).await, 401, "{key}");
     }
     let answer = app.get_bare(path).await;

@@ -53,7 +53,8 @@ async fn create_job_plans_as_many_scenes_as_asked(pool: PgPool) {
     let app = start(pool).await;
     let campaign = app.lodge().await;
     let path = format!("/api/v3/campaigns/{campaign}/create-job");
-    let created = app.post(&path, json!({"num_scenes": 2, "clip_duration": 4, "style": "modern"})).await.is(201);
+    let created =
+        app.post(&path, json!({"num_scenes": 2, "clip_duration": 4, "style": "modern"})).await.is(201);
     let data = &created["data"];
     assert_eq!(data["scene_count"], 2);
     assert_eq!(data["asset_count"], 4);

@@ -59,7 +59,9 @@ impl Fields {
             return refuse("is too long");
         }
         match Url::parse(text) {
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => refuse("must hold no user or password"),
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                refuse("must hold no user or password")
+            }
             Ok(url) => Ok(Some(url)),
             Err(_) => refuse("is not an absolute URL"),
         }
@@ -251,6 +253,8 @@ mod tests {
         assert!(fields(json!({"url": "https://u:p@example.com/a.jpg"})).source_url().is_err());
         assert!(fields(json!({"sourceUrl": "x"})).source_url().expect("unknown name").is_none());
         assert!(fields(json!({"source_url": "relative"})).source_url().is_err());
-        assert!(fields(json!({"source_url": "https://example.com/a.jpg"})).source_url().expect("valid").is_some());
+        assert!(
+            fields(json!({"source_url": "https://example.com/a.jpg"})).source_url().expect("valid").is_some()
+        );
     }
 }

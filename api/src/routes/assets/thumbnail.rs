@@ -24,10 +24,12 @@ pub async fn thumbnail(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let mut conn = state.db.read().await?;
-    let asset = assets::find(&mut conn, id, caller.client).await?.ok_or_else(|| ApiError::not_found("asset", id))?;
+    let asset =
+        assets::find(&mut conn, id, caller.client).await?.ok_or_else(|| ApiError::not_found("asset", id))?;
     let unknown = || ApiError::not_found("thumbnail of asset", id);
     let digest = asset.thumbnail_digest.ok_or_else(unknown)?;
     let media = media::get(&mut conn, &digest).await?.ok_or_else(unknown)?;
     drop(conn);
-    serve(&state, &method, &headers, Offer { media, file_name: format!("{}.jpg", asset.name), cache: A_DAY }).await
+    serve(&state, &method, &headers, Offer { media, file_name: format!("{}.jpg", asset.name), cache: A_DAY })
+        .await
 }

@@ -78,7 +78,8 @@ pub async fn upload(
 ) -> Result<(StatusCode, Json<AssetData>), ApiError> {
     let (fields, source) = if is_form(&request) {
         let form = Multipart::from_request(request, &()).await.map_err(|rejection| {
-            ApiError::bad_request(Code::BadRequest, "the form has no boundary").with_cause(rejection.body_text())
+            ApiError::bad_request(Code::BadRequest, "the form has no boundary")
+                .with_cause(rejection.body_text())
         })?;
         let form = receive::form(form, state.store.scratch()).await?;
         let source = match (form.file, form.fields.source_url()?) {
@@ -104,15 +105,16 @@ pub async fn upload(
 
 /// The fields and the address of a JSON body.
 pub async fn from_json(request: Request) -> Result<(Fields, Source), ApiError> {
-    let body = to_bytes(request.into_body(), MOST_JSON_BYTES)
-        .await
-        .map_err(|error| ApiError::too_large("the body is larger than 1 MB, or was cut off").with_cause(error))?;
+    let body = to_bytes(request.into_body(), MOST_JSON_BYTES).await.map_err(|error| {
+        ApiError::too_large("the body is larger than 1 MB, or was cut off").with_cause(error)
+    })?;
     let fields = Fields::of(json::object(&body)?);
     let url = fields.source_url()?.ok_or_else(no_source)?;
     Ok((fields, Source::Url(url)))
 }
 
 fn is_form(request: &Request) -> bool {
-    let value = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
 }

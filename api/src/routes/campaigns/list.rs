@@ -36,6 +36,10 @@ pub async fn list(
 ) -> Result<Json<CampaignList>, ApiError> {
     let (limit, offset) = PageQuery { limit: query.limit, offset: query.offset }.bounds(1000);
     let mut conn = state.db.read().await?;
-    let (campaigns, total) = campaigns::list(&mut conn, caller.client, query.client_id, limit, offset).await?;
-    Ok(Json(CampaignList { data: campaigns.into_iter().map(Into::into).collect(), meta: TotalMeta { total } }))
+    let (campaigns, total) =
+        campaigns::list(&mut conn, caller.client, query.client_id, limit, offset).await?;
+    Ok(Json(CampaignList {
+        data: campaigns.into_iter().map(Into::into).collect(),
+        meta: TotalMeta { total },
+    }))
 }

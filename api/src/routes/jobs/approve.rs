@@ -33,5 +33,9 @@ pub async fn approve(
     let bell = approval::approve(&mut transaction, id, caller.client).await?;
     commit(transaction).await?;
     bell.ring(state.db.pool()).await;
-    Ok(Json(ApprovedJob { message: "the job is approved and waits for a worker", job_id: id, status: "approved" }))
+    Ok(Json(ApprovedJob {
+        message: "the job is approved and waits for a worker",
+        job_id: id,
+        status: "approved",
+    }))
 }

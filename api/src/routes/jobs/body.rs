@@ -152,7 +152,8 @@ impl JobJson {
             costs: Costs::of(&job),
             estimated_cost: job.estimate.total_micros.dollars(),
             video_url: (done && job.video_digest.is_some()).then(|| links.video(job.id, now)),
-            thumbnail_url: (done && job.thumbnail_digest.is_some()).then(|| links.video_thumbnail(job.id, now)),
+            thumbnail_url: (done && job.thumbnail_digest.is_some())
+                .then(|| links.video_thumbnail(job.id, now)),
             job_id: job.id,
             kind: job.kind,
             status: job.state.as_str(),
@@ -206,7 +207,6 @@ pub struct CreatedJob {
     /// Images of the campaign that the storyboard was made from.
     pub total_assets: usize,
 }
-
 
 impl CreatedJob {
     /// Everything but what only one of the routes says.

@@ -60,9 +60,8 @@ impl Creation<'_> {
             clip_ms: self.film.clip_ms,
         };
         let storyboard = (self.plan)(&photos, &direction).map_err(unplannable)?;
-        let estimate =
-            estimate::job(&self.film.spec, &storyboard, state.clock.now().date_naive())
-                .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?;
+        let estimate = estimate::job(&self.film.spec, &storyboard, state.clock.now().date_naive())
+            .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?;
 
         let new = NewJob {
             kind: self.kind,
@@ -73,8 +72,13 @@ impl Creation<'_> {
             estimate: &estimate,
             created_by: Some(&caller.key_id),
         };
-        let id = jobs::create(conn, &new).await?.ok_or_else(|| ApiError::not_found("campaign", campaign.id))?;
-        let bell = if self.film.auto_approve { Some(approval::approve(conn, id, caller.client).await?) } else { None };
+        let id =
+            jobs::create(conn, &new).await?.ok_or_else(|| ApiError::not_found("campaign", campaign.id))?;
+        let bell = if self.film.auto_approve {
+            Some(approval::approve(conn, id, caller.client).await?)
+        } else {
+            None
+        };
         let job = jobs::show(conn, id, None).await?.ok_or_else(|| ApiError::not_found("job", id))?;
         let scenes = scenes::list(conn, id).await?;
         commit(transaction).await?;

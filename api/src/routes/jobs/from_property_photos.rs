@@ -86,7 +86,9 @@ fn types(given: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
     let is_type = |text: &String| {
         !text.is_empty()
             && text.len() <= 64
-            && text.chars().all(|character| character.is_alphanumeric() || matches!(character, '_' | '-' | ' '))
+            && text
+                .chars()
+                .all(|character| character.is_alphanumeric() || matches!(character, '_' | '-' | ' '))
     };
     let mut types: Vec<String> = Vec::new();
     let mut offenders: Vec<String> = Vec::new();
@@ -98,7 +100,9 @@ fn types(given: Option<Vec<String>>) -> Result<Vec<String>, ApiError> {
         }
     }
     if !offenders.is_empty() || types.len() > MOST_SCENES as usize {
-        let why = format!("property_types must be 1 to {MOST_SCENES} words of letters, digits, '_', '-' and spaces");
+        let why = format!(
+            "property_types must be 1 to {MOST_SCENES} words of letters, digits, '_', '-' and spaces"
+        );
         return Err(ApiError::bad_request(Code::InvalidTypes, why).with("invalid_types", offenders));
     }
     Ok(types)
