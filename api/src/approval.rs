@@ -34,7 +34,7 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
     for task in &plan {
         let new = NewTask::new(task.kind.as_str(), task.kind.queue(), PAYLOAD_VERSION, &task.payload)
             .unique_key(&task.key)
-            .group_key(job_id.to_string());
+            .group_key(tasks::group_key(job_id));
         let this = batch.add(new);
         for (parent, policy) in &task.after {
             let policy = match policy {
