@@ -72,6 +72,12 @@ pub enum FfmpegError {
     },
 }
 
+/// How long a run over `length` of media may take before something must be wrong: it is a backstop for a
+/// loaded machine, the steps that call have deadlines of their own.
+pub(crate) fn work_timeout(length: Duration) -> Duration {
+    Duration::from_secs(120) + length * 30
+}
+
 /// Writes an argument list of mixed strings and paths: `args!["-i", path, "-t", &seconds]`.
 #[macro_export]
 macro_rules! args {
@@ -81,8 +87,8 @@ macro_rules! args {
 /// The installed FFmpeg, and how many of it may run at the same time. Clones share the bound.
 #[derive(Debug, Clone)]
 pub struct Ffmpeg {
-    ffmpeg: PathBuf,
-    ffprobe: PathBuf,
+    encoder: PathBuf,
+    prober: PathBuf,
     slots: Arc<Semaphore>,
 }
 
@@ -94,8 +100,8 @@ impl Ffmpeg {
     /// [`FfmpegError::Missing`], whose sentence says how to install it.
     pub fn discover(max_parallel: usize) -> Result<Self, FfmpegError> {
         Ok(Self {
-            ffmpeg: find("ffmpeg")?,
-            ffprobe: find("ffprobe")?,
+            encoder: find("ffmpeg")?,
+            prober: find("ffprobe")?,
             slots: Arc::new(Semaphore::new(max_parallel.max(1))),
         })
     }
@@ -110,7 +116,7 @@ impl Ffmpeg {
         let mut all: Vec<OsString> =
             ["-nostdin", "-hide_banner", "-nostats", "-v", "error", "-y"].map(OsString::from).to_vec();
         all.extend(args.iter().map(|arg| arg.as_ref().to_os_string()));
-        self.start(&self.ffmpeg, &all, timeout).await.map(|_| ())
+        self.start(&self.encoder, &all, timeout).await.map(|_| ())
     }
 
     /// Runs `ffprobe` with these arguments (after `-hide_banner -v error`) and returns what it printed.
@@ -124,7 +130,7 @@ impl Ffmpeg {
     ) -> Result<Vec<u8>, FfmpegError> {
         let mut all: Vec<OsString> = ["-hide_banner", "-v", "error"].map(OsString::from).to_vec();
         all.extend(args.iter().map(|arg| arg.as_ref().to_os_string()));
-        self.start(&self.ffprobe, &all, timeout).await
+        self.start(&self.prober, &all, timeout).await
     }
 
     async fn start(

@@ -1,47 +1,92 @@
-//! Putting a soundtrack under a video. The picture is copied, never encoded again.
+//! Putting a soundtrack under a film. The pictures are copied; the sound is exactly as long as they are.
 
 use crate::args;
 use crate::error::MediaError;
-use crate::ffmpeg::Ffmpeg;
-use crate::probe::input;
+use crate::ffmpeg::{Ffmpeg, work_timeout};
+use crate::music::LOUDNESS;
+use crate::probe::{Probe, input};
+use crate::stitch::seconds;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-const TIMEOUT: Duration = Duration::from_secs(300);
-/// The clips' own sound stays in front: the music is lowered, and lower still while something is heard.
-const DUCKED: &str = "[1:a]volume=0.35[music];[0:a]aformat=channel_layouts=stereo,aresample=48000,asplit[own][key];\
-    [music][key]sidechaincompress=threshold=0.05:ratio=8:attack=20:release=300[low];\
-    [own][low]amix=inputs=2:duration=first:normalize=0,aresample=48000[out]";
-
-/// Writes `video`'s picture with `soundtrack` under it, exactly as long as the picture. With
-/// `keep_native_audio`, and where the video has sound, the music is ducked under that.
-///
-/// # Errors
-/// One of the files cannot be read, or FFmpeg fails.
-pub async fn mix(
-    ffmpeg: &Ffmpeg,
-    video: &Path,
-    soundtrack: &Path,
-    keep_native_audio: bool,
-    out: &Path,
-) -> Result<(), MediaError> {
-    let probe = ffmpeg.probe(video).await?;
-    if probe.video.is_none() {
-        return Err(MediaError::unusable(video, "it holds no picture"));
+impl Ffmpeg {
+    /// Writes `video` with `soundtrack` into `out` (MP4, index in front; AAC, 48 kHz, stereo). With
+    /// `keep_native_audio` the film's own sound stays on top and the music ducks under it.
+    ///
+    /// # Errors
+    /// [`MediaError::Unusable`] names the input without picture or sound; [`MediaError::NotAsAsked`] when
+    /// picture and sound of the result differ in length.
+    pub async fn mix(
+        &self,
+        video: &Path,
+        soundtrack: &Path,
+        keep_native_audio: bool,
+        out: &Path,
+    ) -> Result<Duration, MediaError> {
+        let film = self.probe(video).await?;
+        let music = self.probe(soundtrack).await?;
+        if film.video.is_none() {
+            return Err(MediaError::unusable(video, "it has no picture"));
+        }
+        if music.audio.is_none() {
+            return Err(MediaError::unusable(soundtrack, "it has no sound"));
+        }
+        let length = film.video_duration();
+        let native = keep_native_audio && film.audio.is_some();
+        let mut argv = args!["-protocol_whitelist", "file", "-i", &input(video)].map(OsString::from).to_vec();
+        argv.extend(args!["-protocol_whitelist", "file", "-i", &input(soundtrack)].map(OsString::from));
+        argv.extend(args!["-map", "0:v:0"].map(OsString::from));
+        if !native && fits(&music, length) {
+            argv.extend(args!["-map", "1:a:0", "-c", "copy"].map(OsString::from));
+        } else {
+            let filter = filter(native, length);
+            argv.extend(
+                args!["-filter_complex", &filter, "-map", "[out]", "-c:v", "copy"].map(OsString::from),
+            );
+            argv.extend(args!["-c:a", "aac", "-b:a", "192k", "-ar", "48000", "-ac", "2"].map(OsString::from));
+        }
+        if let Some(timescale) = film.video.as_ref().map(|video| video.time_base.den.to_string()) {
+            argv.extend(args!["-video_track_timescale", &timescale].map(OsString::from));
+        }
+        argv.extend(args!["-movflags", "+faststart", "-f", "mp4", &input(out)].map(OsString::from));
+        let ran = self.run(&argv, work_timeout(length)).await;
+        ran.map_err(|source| MediaError::tool("mix sound into", out, source))?;
+        let made = self.probe(out).await?;
+        let sound = made.audio.as_ref().and_then(|audio| audio.duration).unwrap_or_default();
+        let picture = made.video_duration();
+        if picture.abs_diff(length) > Duration::from_millis(50)
+            || sound.abs_diff(length) > Duration::from_millis(100)
+        {
+            let why = format!("the film is {length:?} long, its copy {picture:?}, the sound {sound:?}");
+            return Err(MediaError::not_as_asked(out, why));
+        }
+        Ok(picture)
     }
-    let length = format!("{:.3}", probe.video_duration().as_secs_f64());
-    let (picture, music) = (input(video), input(soundtrack));
-    let finish = ["-t", &length, "-movflags", "+faststart"];
-    let done = if keep_native_audio && probe.audio.is_some() {
-        let head =
-            args!["-i", &picture, "-i", &music, "-filter_complex", DUCKED, "-map", "0:v", "-map", "[out]"];
-        let codec = args!["-c:v", "copy", "-c:a", "aac", "-b:a", "160k"];
-        let tail = finish.map(std::ffi::OsStr::new);
-        ffmpeg.run(&[&head[..], &codec, &tail, &args![out]].concat(), TIMEOUT).await
+}
+
+/// Whether a soundtrack can be taken as it is.
+fn fits(music: &Probe, length: Duration) -> bool {
+    music.audio.as_ref().is_some_and(|audio| {
+        let form = (audio.codec.as_str(), audio.sample_rate, audio.channels);
+        let late = audio.duration.unwrap_or(music.duration).saturating_sub(length);
+        let early = length.saturating_sub(audio.duration.unwrap_or(music.duration));
+        form == ("aac", 48_000, 2) && late <= Duration::from_millis(25) && early <= Duration::from_millis(50)
+    })
+}
+
+fn filter(native: bool, length: Duration) -> String {
+    let total = seconds(length);
+    let whole = format!("apad,atrim=0:{total}[out]");
+    if native {
+        format!(
+            "[1:a:0]aresample=48000,aformat=channel_layouts=stereo,apad,atrim=0:{total},volume=0.35[m];\
+             [0:a:0]aresample=48000,aformat=channel_layouts=stereo,apad,atrim=0:{total},asplit[n][sc];\
+             [m][sc]sidechaincompress=threshold=0.05:ratio=8:attack=20:release=300[md];\
+             [n][md]amix=inputs=2:duration=first:normalize=0,aformat=channel_layouts=stereo,{LOUDNESS},\
+             aresample=48000,{whole}"
+        )
     } else {
-        let head = args!["-i", &picture, "-i", &music, "-map", "0:v", "-map", "1:a", "-c", "copy"];
-        let tail = finish.map(std::ffi::OsStr::new);
-        ffmpeg.run(&[&head[..], &tail, &args![out]].concat(), TIMEOUT).await
-    };
-    done.map_err(|source| MediaError::tool("write the mixed video", out, source))
+        format!("[1:a:0]aresample=48000,aformat=channel_layouts=stereo,{whole}")
+    }
 }

@@ -1,124 +1,135 @@
-//! The soundtrack: stretches of music put end to end under a video of a given length.
+//! One soundtrack from generated pieces of music: joined, faded, padded with silence, at an even loudness.
 
 use crate::args;
 use crate::error::MediaError;
-use crate::ffmpeg::Ffmpeg;
+use crate::ffmpeg::{Ffmpeg, work_timeout};
 use crate::probe::input;
+use crate::stitch::seconds;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const TIMEOUT: Duration = Duration::from_secs(300);
-/// Overlap of two stretches: long enough to hide the seam, short enough not to be heard as one.
-const CROSSFADE: Duration = Duration::from_millis(250);
-/// Loudness of the result (EBU R128), as streaming services ask for.
-const LOUDNESS: &str = "loudnorm=I=-16:TP=-1.5:LRA=11";
+/// How long two pieces overlap. A continuation repeats the end of the piece before it, so this is heard as
+/// one.
+const OVERLAP: Duration = Duration::from_millis(250);
+/// Loudness for the web: integrated -16 LUFS, peaks under -1.5 dB.
+pub(crate) const LOUDNESS: &str = "loudnorm=I=-16:TP=-1.5:LRA=11";
 
-/// A stretch of music.
+/// A piece of generated music.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// The file; a continuation may begin with some of the stretch before.
+    /// Where it lies.
     pub path: PathBuf,
-    /// How much of its end belongs under the video.
+    /// How much of its end is new: a continuation carries what it continues in front.
     pub wanted: Duration,
 }
 
-/// Writes an AAC file of exactly `total`: the last `wanted` of each segment, crossfaded, faded in and
-/// out over `fade`, normalised in loudness, and silence where the music ends before the video.
-///
-/// # Errors
-/// A segment cannot be read, or FFmpeg fails.
-pub async fn soundtrack(
-    ffmpeg: &Ffmpeg,
-    segments: &[Segment],
-    total: Duration,
-    fade: Duration,
-    out: &Path,
-) -> Result<(), MediaError> {
-    if segments.is_empty() || total.is_zero() {
-        return Err(MediaError::BadRequest {
-            operation: "make a soundtrack",
-            why: "there is no music, or no time".into(),
-        });
-    }
-    let mut lengths = Vec::with_capacity(segments.len());
-    let mut command: Vec<OsString> = Vec::new();
-    for segment in segments {
-        let probe = ffmpeg.probe(&segment.path).await?;
-        if probe.audio.is_none() {
-            return Err(MediaError::unusable(&segment.path, "it holds no sound"));
+impl Ffmpeg {
+    /// Makes a soundtrack of exactly `total` into `out` (M4A: AAC, 48 kHz, stereo): the last `wanted` of each
+    /// segment, overlapping a little, faded in and out over `fade`, silent where the music ends early.
+    ///
+    /// # Errors
+    /// [`MediaError::Unusable`] names a segment without sound.
+    pub async fn soundtrack(
+        &self,
+        segments: &[Segment],
+        total: Duration,
+        fade: Duration,
+        out: &Path,
+    ) -> Result<(), MediaError> {
+        let mut takes = Vec::with_capacity(segments.len());
+        for segment in segments.iter().filter(|segment| !segment.wanted.is_zero()) {
+            let probe = self.probe(&segment.path).await?;
+            let Some(audio) = &probe.audio else {
+                return Err(MediaError::unusable(&segment.path, "it has no sound"));
+            };
+            takes.push((&segment.path, segment.wanted, audio.duration.unwrap_or(probe.duration)));
         }
-        lengths.push(probe.duration);
-        command.extend([OsString::from("-i"), input(&segment.path)]);
+        if takes.is_empty() || total.is_zero() {
+            return self.silence(total, out).await;
+        }
+        let mut argv: Vec<OsString> = vec![];
+        for (path, ..) in &takes {
+            argv.extend(args!["-protocol_whitelist", "file", "-i", &input(path)].map(OsString::from));
+        }
+        let lengths: Vec<_> = takes.iter().map(|&(_, wanted, length)| (wanted, length)).collect();
+        let filter = filter(&lengths, total, fade);
+        argv.extend(args!["-filter_complex", &filter, "-map", "[out]"].map(OsString::from));
+        self.write_sound(argv, total, out).await
     }
-    let wanted: Vec<Duration> = segments.iter().map(|segment| segment.wanted).collect();
-    let graph = graph(&lengths, &wanted, total, fade);
-    command.extend(args!["-filter_complex", &graph, "-map", "[out]"].iter().map(OsString::from));
-    command.extend(encode().map(OsString::from));
-    command.push(out.into());
-    ffmpeg
-        .run(&command, TIMEOUT)
-        .await
-        .map_err(|source| MediaError::tool("write the soundtrack", out, source))
+
+    /// Writes `total` of silence in the form of a soundtrack.
+    ///
+    /// # Errors
+    /// FFmpeg fails, or `total` is zero.
+    pub async fn silence(&self, total: Duration, out: &Path) -> Result<(), MediaError> {
+        if total.is_zero() {
+            let why = "its length is zero".into();
+            return Err(MediaError::BadRequest { operation: "make a soundtrack", why });
+        }
+        let length = seconds(total);
+        let argv = args!["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo", "-t", &length];
+        self.write_sound(argv.map(OsString::from).to_vec(), total, out).await
+    }
+
+    async fn write_sound(
+        &self,
+        mut argv: Vec<OsString>,
+        total: Duration,
+        out: &Path,
+    ) -> Result<(), MediaError> {
+        argv.extend(args!["-c:a", "aac", "-b:a", "192k", "-ar", "48000", "-ac", "2"].map(OsString::from));
+        argv.extend(args!["-movflags", "+faststart", "-f", "mp4", &input(out)].map(OsString::from));
+        let ran = self.run(&argv, work_timeout(total)).await;
+        ran.map_err(|source| MediaError::tool("write the soundtrack", out, source))?;
+        let made = self.probe(out).await?;
+        if made.duration.abs_diff(total) > Duration::from_millis(100) {
+            let why = format!("{total:?} were asked for, it is {:?} long", made.duration);
+            return Err(MediaError::not_as_asked(out, why));
+        }
+        Ok(())
+    }
 }
 
-/// Writes an AAC file of silence.
-///
-/// # Errors
-/// FFmpeg fails.
-pub async fn silence(ffmpeg: &Ffmpeg, total: Duration, out: &Path) -> Result<(), MediaError> {
-    let length = seconds(total);
-    let mut command: Vec<OsString> = args!["-f", "lavfi", "-t", &length, "-i", "anullsrc=r=48000:cl=stereo"]
-        .iter()
-        .map(OsString::from)
-        .collect();
-    command.extend(encode().map(OsString::from));
-    command.push(out.into());
-    ffmpeg.run(&command, TIMEOUT).await.map_err(|source| MediaError::tool("write silence", out, source))
-}
-
-fn encode() -> [&'static str; 10] {
-    ["-c:a", "aac", "-b:a", "160k", "-ar", "48000", "-ac", "2", "-movflags", "+faststart"]
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{:.3}", duration.as_secs_f64())
-}
-
-/// The filter graph: pure, so that its arithmetic can be looked at.
-fn graph(lengths: &[Duration], wanted: &[Duration], total: Duration, fade: Duration) -> String {
+/// The filter graph for takes of (wanted, length of the file). Pure.
+fn filter(takes: &[(Duration, Duration)], total: Duration, fade: Duration) -> String {
+    let shortest = takes.iter().map(|&(wanted, length)| wanted.min(length)).min().unwrap_or_default();
+    let overlap = OVERLAP.min(shortest / 2);
     let mut graph = String::new();
     let mut music = Duration::ZERO;
-    let mut joined = String::from("s0");
-    for (index, (length, wanted)) in lengths.iter().zip(wanted).enumerate() {
-        // All but the first bring what the crossfade will eat, as far as there is any.
-        let overlap = if index == 0 { Duration::ZERO } else { CROSSFADE };
-        let take = (*wanted + overlap).min(*length);
-        let from = seconds(length.saturating_sub(take));
-        let _ = write!(
+    for (index, &(wanted, length)) in takes.iter().enumerate() {
+        // The overlap is taken from in front of what is wanted, so that it costs no length.
+        let extra = if index == 0 { Duration::ZERO } else { overlap };
+        let take = (wanted + extra).min(length);
+        music += take.saturating_sub(extra);
+        // Writing to a string cannot fail. Stereo comes before loudnorm: it cannot choose a layout itself.
+        write!(
             graph,
-            "[{index}:a]atrim=start={from},asetpts=PTS-STARTPTS,\
-             aformat=sample_fmts=fltp:sample_rates=48000:channel_layouts=stereo[s{index}];"
-        );
-        music += take.saturating_sub(overlap);
-        if index > 0 {
-            let d = seconds(overlap.min(take));
-            let _ = write!(graph, "[{joined}][s{index}]acrossfade=d={d}:c1=tri:c2=tri[j{index}];");
-            joined = format!("j{index}");
-        }
+            "[{index}:a:0]atrim=start={},asetpts=PTS-STARTPTS,aresample=48000,aformat=channel_layouts=stereo[s{index}];",
+            seconds(length.saturating_sub(take))
+        )
+        .ok();
     }
-    let end = music.min(total);
-    let fade = fade.min(end / 2);
-    let _ = write!(
-        graph,
-        "[{joined}]atrim=end={end},afade=t=in:d={fade},afade=t=out:st={out}:d={fade},\
-         aformat=channel_layouts=stereo,{LOUDNESS},aresample=48000,apad=whole_dur={total},atrim=end={total}[out]",
-        end = seconds(end),
-        out = seconds(end.saturating_sub(fade)),
-        fade = seconds(fade),
-        total = seconds(total),
-    );
+    let mut last = "s0".to_owned();
+    for index in 1..takes.len() {
+        let joined = format!("j{index}");
+        if overlap.is_zero() {
+            write!(graph, "[{last}][s{index}]concat=n=2:v=0:a=1[{joined}];").ok();
+        } else {
+            write!(graph, "[{last}][s{index}]acrossfade=d={}[{joined}];", seconds(overlap)).ok();
+        }
+        last = joined;
+    }
+    let music = music.min(total);
+    let fade = fade.min(music / 2);
+    // Fades come after the loudness, which would work against them.
+    write!(graph, "[{last}]atrim=0:{},{LOUDNESS},aresample=48000", seconds(music)).ok();
+    if !fade.is_zero() {
+        let (long, out_at) = (seconds(fade), seconds(music.saturating_sub(fade)));
+        write!(graph, ",afade=t=in:st=0:d={long},afade=t=out:st={out_at}:d={long}").ok();
+    }
+    write!(graph, ",apad,atrim=0:{}[out]", seconds(total)).ok();
     graph
 }
 
@@ -126,22 +137,26 @@ fn graph(lengths: &[Duration], wanted: &[Duration], total: Duration, fade: Durat
 mod tests {
     use super::*;
 
-    const S: fn(u64) -> Duration = Duration::from_secs;
-
-    #[test]
-    fn the_end_of_each_stretch_is_taken() {
-        // 5 s came for 4 s wanted: 1 s of the stretch before leads in.
-        let graph = graph(&[S(4), S(5)], &[S(4), S(4)], S(8), S(1));
-        assert!(graph.starts_with("[0:a]atrim=start=0.000,"), "{graph}");
-        assert!(graph.contains("[1:a]atrim=start=0.750,"), "{graph}");
-        assert!(graph.contains("acrossfade=d=0.250"), "{graph}");
-        assert!(graph.contains("afade=t=out:st=7.000:d=1.000"), "{graph}");
+    fn secs(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
     }
 
     #[test]
-    fn music_that_ends_early_fades_before_the_silence() {
-        let graph = graph(&[S(4)], &[S(4)], S(16), S(2));
-        assert!(graph.contains("afade=t=out:st=2.000:d=2.000"), "{graph}");
-        assert!(graph.ends_with("apad=whole_dur=16.000,atrim=end=16.000[out]"), "{graph}");
+    fn the_end_of_each_piece_is_taken_with_its_overlap_in_front() {
+        let graph = filter(&[(secs(4.0), secs(4.0)), (secs(4.0), secs(8.0))], secs(8.0), secs(1.5));
+        assert!(graph.contains("[0:a:0]atrim=start=0.000000,"), "{graph}");
+        assert!(graph.contains("[1:a:0]atrim=start=3.750000,"), "{graph}");
+        assert!(graph.contains("acrossfade=d=0.250000"), "{graph}");
+        assert!(graph.contains("afade=t=out:st=6.500000:d=1.500000"), "{graph}");
+        assert!(graph.ends_with("apad,atrim=0:8.000000[out]"), "{graph}");
+        let stereo = graph.find("aformat=channel_layouts=stereo").expect("stereo");
+        assert!(stereo < graph.find("loudnorm").expect("loudness"), "{graph}");
+    }
+
+    #[test]
+    fn short_music_fades_where_it_ends() {
+        let graph = filter(&[(secs(8.0), secs(3.0))], secs(8.0), secs(2.0));
+        assert!(graph.contains("afade=t=out:st=1.500000:d=1.500000"), "{graph}");
+        assert!(!filter(&[(secs(8.0), secs(8.0))], secs(8.0), Duration::ZERO).contains("afade"));
     }
 }

@@ -6,6 +6,7 @@
 use crate::args;
 use crate::error::MediaError;
 use crate::ffmpeg::Ffmpeg;
+use crate::image::MAX_PIXELS_ARG;
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::fmt;
@@ -140,6 +141,8 @@ impl Ffmpeg {
         let printed = self
             .ffprobe(
                 &args![
+                    "-max_pixels",
+                    MAX_PIXELS_ARG,
                     "-protocol_whitelist",
                     "file",
                     "-print_format",
@@ -271,7 +274,7 @@ fn parse(json: &[u8]) -> Result<Probe, String> {
     };
     let video = first("video").map(|stream| {
         if stream.width == 0 || stream.height == 0 {
-            return Err("its picture has no size".to_owned());
+            return Err("its picture has no size or too many pixels".to_owned());
         }
         Ok(VideoStream {
             codec: stream.codec_name.clone(),

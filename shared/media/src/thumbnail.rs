@@ -1,62 +1,66 @@
-//! Stills for people to click on.
+//! Small JPEG pictures of films and photos.
 
 use crate::args;
 use crate::error::MediaError;
 use crate::ffmpeg::Ffmpeg;
+use crate::image::MAX_PIXELS_ARG;
 use crate::probe::input;
+use crate::stitch::seconds;
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+const ONE_FRAME: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Writes the frame at `at` (zero for images) as a JPEG of exactly `width` x `height`, on black where
-/// the shapes differ.
-///
-/// # Errors
-/// The file cannot be decoded there, or FFmpeg fails.
-pub async fn padded(
-    ffmpeg: &Ffmpeg,
-    media: &Path,
-    at: Duration,
-    width: u32,
-    height: u32,
-    out: &Path,
-) -> Result<(), MediaError> {
-    let fit = format!(
-        "scale={width}:{height}:force_original_aspect_ratio=decrease,pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:black,setsar=1"
-    );
-    still(ffmpeg, media, at, &fit, out).await
+/// How a picture is fitted into a box. It is never cropped and never enlarged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fit {
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Black bars fill the box; without, the picture is as small as it gets.
+    pub padded: bool,
 }
 
-/// Writes the frame at `at` (zero for images) as a JPEG that fits into `width` x `height`.
-///
-/// # Errors
-/// The file cannot be decoded there, or FFmpeg fails.
-pub async fn fitted(
-    ffmpeg: &Ffmpeg,
-    media: &Path,
-    at: Duration,
-    width: u32,
-    height: u32,
-    out: &Path,
-) -> Result<(), MediaError> {
-    let fit =
-        format!("scale='min({width},iw)':'min({height},ih)':force_original_aspect_ratio=decrease,setsar=1");
-    still(ffmpeg, media, at, &fit, out).await
-}
-
-async fn still(ffmpeg: &Ffmpeg, media: &Path, at: Duration, fit: &str, out: &Path) -> Result<(), MediaError> {
-    let (file, at) = (input(media), format!("{:.3}", at.as_secs_f64()));
-    // JPEG is full range; saying so keeps FFmpeg from guessing and from warning.
-    let filter = format!("{fit},format=yuvj420p");
-    let command =
-        args!["-ss", &at, "-i", &file, "-frames:v", "1", "-vf", &filter, "-q:v", "2", "-f", "mjpeg", out];
-    ffmpeg
-        .run(&command, TIMEOUT)
-        .await
-        .map_err(|source| MediaError::reading("take a still of", media, source))?;
-    if tokio::fs::metadata(out).await.is_ok_and(|file| file.len() > 0) {
-        return Ok(());
+impl Ffmpeg {
+    /// Writes a JPEG of what `from` shows `at` this time (at its middle when it is shorter); of a photo, the
+    /// photo.
+    ///
+    /// # Errors
+    /// [`MediaError::Unusable`] when there is no picture or it does not decode.
+    pub async fn thumbnail(&self, from: &Path, at: Duration, fit: Fit, out: &Path) -> Result<(), MediaError> {
+        let probe = self.probe(from).await?;
+        if probe.video.is_none() {
+            return Err(MediaError::unusable(from, "it has no picture"));
+        }
+        let length = probe.video_duration();
+        // A photo has the length of one frame, in which there is nothing to seek.
+        let middle = if length < ONE_FRAME { Duration::ZERO } else { length / 2 };
+        let at = if at < length && length >= ONE_FRAME { at } else { middle };
+        let Fit { width, height, padded } = fit;
+        let pad = if padded { format!(",pad={width}:{height}:(ow-iw)/2:(oh-ih)/2") } else { String::new() };
+        let filter = format!(
+            "scale='min({width},iw)':'min({height},ih)':force_original_aspect_ratio=decrease,setsar=1{pad},format=yuvj420p"
+        );
+        let mut argv: Vec<OsString> = vec![];
+        if !at.is_zero() {
+            argv.extend(args!["-ss", &seconds(at)].map(OsString::from));
+        }
+        argv.extend(args!["-max_pixels", MAX_PIXELS_ARG].map(OsString::from));
+        argv.extend(args!["-protocol_whitelist", "file", "-i", &input(from)].map(OsString::from));
+        argv.extend(
+            args!["-map", "0:v:0", "-frames:v", "1", "-vf", &filter, "-q:v", "3"].map(OsString::from),
+        );
+        argv.extend(args!["-strict", "unofficial", "-f", "mjpeg", &input(out)].map(OsString::from));
+        let ran = self.run(&argv, TIMEOUT).await;
+        ran.map_err(|source| MediaError::reading("take a picture of", from, source))?;
+        // A seek past the last frame writes nothing and calls it success.
+        let written = tokio::fs::metadata(out).await.map(|meta| meta.len()).unwrap_or_default();
+        if written == 0 {
+            return Err(MediaError::unusable(from, format!("it shows nothing at {at:?}")));
+        }
+        Ok(())
     }
-    Err(MediaError::unusable(media, "there is no picture at that moment"))
 }

@@ -1,69 +1,82 @@
-//! Whether a finished video is what was asked for: streams, size, length, and every frame decodes.
+//! The last look at a film before anyone is told that it is done.
 
 use crate::error::MediaError;
-use crate::ffmpeg::Ffmpeg;
+use crate::ffmpeg::{Ffmpeg, work_timeout};
 use std::path::Path;
 use std::time::Duration;
 
-/// A full decode takes about a quarter of a second of CPU per second of 1080p.
-const DECODE_TIMEOUT: Duration = Duration::from_secs(300);
-/// How far picture and sound may differ in length: one AAC frame is 21 ms, players hide more.
-const STREAM_DRIFT: Duration = Duration::from_millis(100);
-
-/// What was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a film must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Expect {
     /// Pixels.
     pub width: u32,
     /// Pixels.
     pub height: u32,
-    /// Length of the picture.
+    /// Of the picture, and of the sound where there must be one.
     pub duration: Duration,
-    /// How far the length may be off.
+    /// How far the lengths may be off.
     pub tolerance: Duration,
-    /// Whether it must have sound.
+    /// Whether there must be sound.
     pub audio: bool,
 }
 
-/// What was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A film that is what it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// Length of the picture.
+    /// The length of the picture.
     pub duration: Duration,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Whether it has sound.
+    pub audio: bool,
 }
 
-/// Checks a finished MP4.
-///
-/// # Errors
-/// [`MediaError::NotAsAsked`] names the first difference; [`MediaError::Unusable`] a frame that does not decode.
-pub async fn check(ffmpeg: &Ffmpeg, path: &Path, expect: &Expect) -> Result<Verified, MediaError> {
-    let differs = |why: String| Err(MediaError::not_as_asked(path, why));
-    let probe = ffmpeg.probe(path).await?;
-    let Some(video) = &probe.video else { return differs("it has no picture".into()) };
-    if video.codec != "h264" {
-        return differs(format!("the picture is {}, not h264", video.codec));
-    }
-    if (video.width, video.height) != (expect.width, expect.height) {
-        let asked = format!("{}x{}", expect.width, expect.height);
-        return differs(format!("it is {}x{}, asked for {asked}", video.width, video.height));
-    }
-    let duration = probe.video_duration();
-    if duration.abs_diff(expect.duration) > expect.tolerance {
-        return differs(format!("it lasts {duration:.3?}, asked for {:.3?}", expect.duration));
-    }
-    match &probe.audio {
-        None if expect.audio => return differs("it has no sound".into()),
-        Some(audio) if audio.codec != "aac" => {
-            return differs(format!("the sound is {}, not aac", audio.codec));
+impl Ffmpeg {
+    /// Checks streams, codecs (H.264 and AAC), size and lengths, then decodes every frame.
+    ///
+    /// # Errors
+    /// [`MediaError::NotAsAsked`] says what differs; [`MediaError::Unusable`] when it does not decode.
+    pub async fn check(&self, path: &Path, expect: &Expect) -> Result<Verified, MediaError> {
+        let probe = self.probe(path).await?;
+        let refuse = |why: String| Err(MediaError::not_as_asked(path, why));
+        let Some(video) = &probe.video else { return refuse("it has no picture".into()) };
+        if video.codec != "h264" || video.pix_fmt != "yuv420p" {
+            return refuse(format!("its picture is {} {}, not h264 yuv420p", video.codec, video.pix_fmt));
         }
-        Some(audio) => {
-            let sound = audio.duration.unwrap_or(duration);
-            if sound.abs_diff(duration) > STREAM_DRIFT {
-                return differs(format!("the sound lasts {sound:.3?}, the picture {duration:.3?}"));
+        if (video.width, video.height) != (expect.width, expect.height) {
+            let (width, height) = (expect.width, expect.height);
+            return refuse(format!("it is {}x{}, not {width}x{height}", video.width, video.height));
+        }
+        let length = probe.video_duration();
+        if length.abs_diff(expect.duration) > expect.tolerance {
+            return refuse(format!("its picture is {length:?} long, not {:?}", expect.duration));
+        }
+        match &probe.audio {
+            None if expect.audio => return refuse("it has no sound".into()),
+            Some(audio) if audio.codec != "aac" => {
+                return refuse(format!("its sound is {}, not aac", audio.codec));
             }
+            Some(audio) => {
+                let sound = audio.duration.unwrap_or(probe.duration);
+                if sound.abs_diff(expect.duration) > expect.tolerance {
+                    return refuse(format!("its sound is {sound:?} long, not {:?}", expect.duration));
+                }
+            }
+            None => {}
         }
-        None => {}
+        self.decode_scan(path, work_timeout(length)).await?;
+        let file =
+            tokio::fs::metadata(path).await.map_err(|source| MediaError::disk("look at", path, source))?;
+        Ok(Verified {
+            duration: length,
+            width: video.width,
+            height: video.height,
+            bytes: file.len(),
+            audio: probe.audio.is_some(),
+        })
     }
-    ffmpeg.decode_scan(path, DECODE_TIMEOUT).await?;
-    Ok(Verified { duration })
 }
