@@ -4,3 +4,4 @@ mod crash_sweep;
 mod outages;
 mod replicate_clients;
 mod the_film;
+mod tidy;

@@ -74,7 +74,9 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 impl System {
     /// Starts it in a new folder and waits until it is ready.
     pub async fn start(options: &Options) -> Self {
-        let dir = tempfile::Builder::new().prefix("spool-test-").tempdir().expect("a folder");
+        // As root, Postgres runs as another user, who must be able to enter; else its cluster would stay behind.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        let dir = tempfile::Builder::new().prefix("spool-test-").permissions(open).tempdir().expect("a folder");
         Self::start_in(dir, options).await
     }
 
