@@ -1,6 +1,8 @@
 //! Sends stored media: strong entity tag (its digest), one range, HEAD, and nothing of it whole in memory.
 //! The digest names the bytes, so a tag can never lie.
 
+use std::fmt::Write as _;
+
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures::TryStreamExt;
@@ -100,7 +102,8 @@ fn disposition(name: &str) -> HeaderValue {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            write!(encoded, "%{byte:02X}").ok();
         }
     }
     HeaderValue::from_str(&format!("inline; filename=\"{plain}\"; filename*=UTF-8''{encoded}"))

@@ -49,7 +49,7 @@ async fn javascript() {
     let data = tempfile::tempdir().unwrap();
     let (_simulator, address) = simulator(data.path()).await;
     let mut run = command("node");
-    run.arg("run.mjs").current_dir(dir.path()).env("REPLICATE_BASE_URL", format!("{address}/v1"));
+    run.arg("check.js").current_dir(dir.path()).env("REPLICATE_BASE_URL", format!("{address}/v1"));
     run.env("REPLICATE_API_TOKEN", "r8_simulated");
     must_succeed(run, "the JavaScript client").await;
 }
@@ -67,7 +67,7 @@ async fn python() {
     let data = tempfile::tempdir().unwrap();
     let (_simulator, address) = simulator(data.path()).await;
     let mut run = command(dir.path().join("venv/bin/python"));
-    run.arg("run.py").current_dir(dir.path()).env("REPLICATE_BASE_URL", format!("{address}/v1"));
+    run.arg("check.py").current_dir(dir.path()).env("REPLICATE_BASE_URL", format!("{address}/v1"));
     run.env("REPLICATE_API_TOKEN", "r8_simulated");
     must_succeed(run, "the Python client").await;
 }

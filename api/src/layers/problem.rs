@@ -47,14 +47,14 @@ fn write(response: Response, problem: &Problem) -> Response {
     Response::from_parts(parts, Body::from(body))
 }
 
-/// An error that no handler of ours made.
+/// An error that no handler of ours made: ours that are no refusals (`/readyz`) speak JSON.
 fn is_foreign_error(response: &Response) -> bool {
     let status = response.status();
-    (status.is_client_error() || status.is_server_error()) && !is_problem(response.headers())
+    (status.is_client_error() || status.is_server_error()) && !speaks_json(response.headers())
 }
 
-fn is_problem(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE) == Some(&CONTENT_TYPE)
+fn speaks_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json" || kind == CONTENT_TYPE)
 }
 
 fn foreign(status: StatusCode) -> Refusal {

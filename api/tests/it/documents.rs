@@ -74,7 +74,9 @@ fn every_reference_leads_somewhere(value: &Value, document: &Value) {
             members.values().for_each(|value| every_reference_leads_somewhere(value, document));
         }
         Value::Array(items) => {
-            items.iter().for_each(|value| every_reference_leads_somewhere(value, document))
+            for item in items {
+                every_reference_leads_somewhere(item, document);
+            }
         }
         _ => {}
     }

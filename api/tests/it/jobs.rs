@@ -38,7 +38,7 @@ async fn created_from_pairs_and_shown(pool: PgPool) {
     assert_eq!(job["storyboard"]["total_duration"], sum);
     for scene in scenes {
         assert_eq!(scene["asset_ids"].as_array().map(Vec::len), Some(2));
-        assert_eq!((&scene["duration"], &scene["transition"]), (&json!(4.0), &json!("fade")));
+        assert_eq!((&scene["duration"], &scene["transition"]), (&json!(4.0), &json!("cut")));
         assert!(scene["prompt"].as_str().is_some_and(|prompt| !prompt.is_empty()));
     }
     let costs = &job["costs"];

@@ -99,13 +99,11 @@ impl Fields {
     }
 
     fn text(&self, names: &[&str], longest: usize, invalid: &mut Invalid) -> Option<String> {
-        match self.first(names)? {
-            Value::String(text) => invalid.optional_text(names[0], Some(text.clone()), longest),
-            _ => {
-                invalid.add(names[0], "must be a text");
-                None
-            }
-        }
+        let Value::String(text) = self.first(names)? else {
+            invalid.add(names[0], "must be a text");
+            return None;
+        };
+        invalid.optional_text(names[0], Some(text.clone()), longest)
     }
 
     /// A list, a text of JSON, or words between commas.

@@ -19,9 +19,9 @@ use crate::limits::MOST_JSON_BYTES;
 use crate::receive;
 use crate::state::AppState;
 
-/// What may be said about an asset; in a form every field is a text.
+/// What may be said about an asset; in a form every field is a text. Only a description: `fields` reads it, with all
+/// its synonyms.
 #[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "this type only describes the body; `fields` reads it, with all its synonyms")]
 pub struct AssetFields {
     /// One of `campaign_id` and `client_id` must be given.
     pub campaign_id: Option<Uuid>,
@@ -45,7 +45,6 @@ pub struct AssetFields {
 
 /// A form with a file.
 #[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "this type only describes the body")]
 pub struct AssetForm {
     /// JPEG, PNG, WebP, GIF, MP4, MOV, WebM, MP3, WAV, M4A…, at most 512 MB.
     #[schema(value_type = String, format = Binary)]
@@ -56,7 +55,6 @@ pub struct AssetForm {
 
 /// An address to fetch.
 #[derive(Debug, Deserialize, ToSchema)]
-#[expect(dead_code, reason = "this type only describes the body")]
 #[schema(example = json!({"source_url": "https://example.com/lodge.jpg", "campaign_id": "0199f1c2-8a51-7a30-b0a4-2f8b5a6c7d8e",
     "tags": ["exterior"]}))]
 pub struct AssetFromUrl {

@@ -93,7 +93,7 @@ impl StoryboardJson {
             title: row.title,
             description: row.description,
             duration: f64::from(row.duration_ms) / 1000.0,
-            transition: "fade",
+            transition: "cut",
             scene_type: row.scene_type,
             prompt: row.prompt,
             music_prompt: row.music_prompt,

@@ -22,6 +22,9 @@ use crate::error::{ApiError, Code};
 use crate::state::AppState;
 use crate::validation::Invalid;
 
+/// Makes the storyboard: one of the pure functions of `spool_job::planner`, with the request's numbers bound.
+pub type Planner = dyn Fn(&[Photo], &Direction) -> Result<Storyboard, PlanError> + Sync;
+
 /// A job to create, with the planner left open.
 pub struct Creation<'a> {
     pub kind: JobKind,
@@ -31,7 +34,7 @@ pub struct Creation<'a> {
     pub parameters: Map<String, Value>,
     /// The answer to a campaign without a single asset.
     pub no_assets: fn() -> ApiError,
-    pub plan: &'a (dyn Fn(&[Photo], &Direction) -> Result<Storyboard, PlanError> + Sync),
+    pub plan: &'a Planner,
 }
 
 /// What came to be.
@@ -112,8 +115,9 @@ fn stored_parameters(mut given: Map<String, Value>, campaign: &Campaign, film: &
 fn unplannable(error: PlanError) -> ApiError {
     let sentence = error.to_string();
     match error {
-        PlanError::TooFewImages { .. } => ApiError::bad_request(Code::NotEnoughAssets, sentence),
-        PlanError::NoImages => ApiError::bad_request(Code::NotEnoughAssets, sentence),
+        PlanError::TooFewImages { .. } | PlanError::NoImages => {
+            ApiError::bad_request(Code::NotEnoughAssets, sentence)
+        }
         PlanError::NothingMatches { .. } => ApiError::unprocessable(Code::JobCreationFailed, sentence),
     }
 }

@@ -7,10 +7,9 @@ use spool_job::state::JobState;
 pub fn seconds(state: JobState, stage: &str) -> Option<u8> {
     match state {
         JobState::Completed | JobState::Failed | JobState::Canceled => None,
-        JobState::Planning => Some(2),
+        JobState::Planning | JobState::Approved => Some(2),
         // Waits for a person.
         JobState::Pending => Some(10),
-        JobState::Approved => Some(2),
         JobState::Processing => match stage {
             "rendering" => Some(5),
             _ => Some(2),
