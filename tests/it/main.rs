@@ -3,5 +3,6 @@
 mod crash_sweep;
 mod outages;
 mod replicate_clients;
+mod supervisor;
 mod the_film;
 mod tidy;

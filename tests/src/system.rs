@@ -123,6 +123,12 @@ impl System {
         self.dir
     }
 
+    /// Kills the supervisor with -9 and gives the folder back. Nobody is asked to stop.
+    pub async fn kill(mut self) -> TempDir {
+        self.child.kill().await.expect("it can be killed");
+        self.dir
+    }
+
     /// A request to the API with the key.
     pub async fn request(&self, method: Method, path: &str, body: Option<Value>) -> Response {
         let url = format!("{}{path}", self.ready.api);

@@ -1,0 +1,3 @@
+//! `spool` as it is typed.
+
+mod throwaway;
