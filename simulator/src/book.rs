@@ -127,15 +127,24 @@ impl Book {
         newer.filter(|record| pass(record)).take(limit).cloned().collect()
     }
 
-    /// How many of a model are being worked on.
-    pub(crate) fn running(&self, model: &str) -> usize {
+    /// How many of the same model, created before this one, are being worked on.
+    pub(crate) fn running_before(&self, record: &Record) -> usize {
         let busy = [PredictionStatus::Starting, PredictionStatus::Processing];
         let entries = self.lock();
-        entries
-            .by_seq
-            .values()
-            .filter(|entry| entry.record.model == model && busy.contains(&entry.record.status))
-            .count()
+        let older = entries.by_seq.range(..record.seq).map(|(_, entry)| &entry.record);
+        older.filter(|older| older.model == record.model && busy.contains(&older.status)).count()
+    }
+
+    /// Forgets every prediction; what runs is stopped. Numbers go on.
+    pub(crate) async fn clear(&self) {
+        {
+            let mut entries = self.lock();
+            entries.seqs.clear();
+            for entry in std::mem::take(&mut entries.by_seq).into_values() {
+                entry.stop.cancel();
+            }
+        }
+        self.journal.clear().await;
     }
 
     fn write(&self, record: &Record) {

@@ -24,17 +24,14 @@ impl Bucket {
     /// Fills with `per_minute` a minute and holds `burst`.
     pub(crate) fn new(per_minute: u32, burst: u32, now: Instant) -> Self {
         let burst = f64::from(burst.max(1));
-        Self {
-            burst,
-            per_second: f64::from(per_minute.max(1)) / 60.0,
-            state: Mutex::new((burst, now)),
-        }
+        Self { burst, per_second: f64::from(per_minute.max(1)) / 60.0, state: Mutex::new((burst, now)) }
     }
 
     /// Takes one.
     pub(crate) fn take(&self, now: Instant) -> Answer {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let filled = (state.0 + now.saturating_duration_since(state.1).as_secs_f64() * self.per_second).min(self.burst);
+        let filled = (state.0 + now.saturating_duration_since(state.1).as_secs_f64() * self.per_second)
+            .min(self.burst);
         if filled < 1.0 {
             *state = (filled, now);
             return Answer::Wait(Duration::from_secs_f64((1.0 - filled) / self.per_second));

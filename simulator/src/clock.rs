@@ -15,7 +15,8 @@ pub(crate) struct SimClock {
 impl SimClock {
     /// Reads how far ahead it was before a restart.
     pub(crate) fn open(path: PathBuf) -> Self {
-        let seconds = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let seconds =
+            std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         Self { ahead: watch::Sender::new(TimeDelta::seconds(seconds)), path }
     }
 

@@ -66,6 +66,21 @@ impl Faults {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).active.clone()
     }
 
+    /// The faults of a stage that looks at many models at once, with the model each is about.
+    pub(crate) fn standing(&self, stage: Stage) -> Vec<(Option<String>, Fault)> {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        let seed = self.seed;
+        rules
+            .active
+            .iter_mut()
+            .filter(|active| active.rule.fault.stage() == stage)
+            .filter_map(|active| {
+                let about = active.rule.matching.model.clone();
+                active.strikes(seed).then(|| (about, active.rule.fault.clone()))
+            })
+            .collect()
+    }
+
     /// The faults that strike this call, in the order they were set.
     pub(crate) fn strike(&self, stage: Stage, call: Call<'_>) -> Vec<Fault> {
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,7 +106,8 @@ impl Active {
             }
         };
         let turn = self.rule.matching.nth.is_none_or(|nth| self.seen == nth);
-        let luck = self.rule.matching.probability.is_none_or(|chance| draw(seed, self.id, self.seen) < chance);
+        let luck =
+            self.rule.matching.probability.is_none_or(|chance| draw(seed, self.id, self.seen) < chance);
         let strikes = left && turn && luck;
         self.fired += u64::from(strikes);
         strikes
@@ -100,9 +116,11 @@ impl Active {
 
 fn matches(rule: &Rule, stage: Stage, call: Call<'_>) -> bool {
     let want = &rule.matching;
-    let same = |want: &Option<String>, have: Option<&str>| want.as_deref().is_none_or(|want| have == Some(want));
+    let same =
+        |want: &Option<String>, have: Option<&str>| want.as_deref().is_none_or(|want| have == Some(want));
     let route = stage != Stage::Http || call.route == Some(want.route.as_deref().unwrap_or("create"));
-    let input = want.input_contains.as_deref().is_none_or(|text| call.input.is_some_and(|it| it.contains(text)));
+    let input =
+        want.input_contains.as_deref().is_none_or(|text| call.input.is_some_and(|it| it.contains(text)));
     route && input && same(&want.model, call.model) && same(&want.event, call.event)
 }
 
@@ -149,11 +167,13 @@ mod tests {
 
     #[test]
     fn only_what_matches() {
-        let faults = with(json!({"match": {"model": "c/d"}, "fault": {"kind": "stuck_starting"}, "times": "always"}));
+        let faults =
+            with(json!({"match": {"model": "c/d"}, "fault": {"kind": "stuck_starting"}, "times": "always"}));
         assert!(faults.strike(Stage::Run, create("a/b")).is_empty());
         assert_eq!(faults.strike(Stage::Run, create("c/d")), [Fault::StuckStarting]);
         assert!(faults.strike(Stage::Http, create("c/d")).is_empty());
-        let faults = with(json!({"match": {"input_contains": "kitchen"}, "fault": {"kind": "stuck_starting"}}));
+        let faults =
+            with(json!({"match": {"input_contains": "kitchen"}, "fault": {"kind": "stuck_starting"}}));
         assert!(faults.strike(Stage::Run, create("a/b")).is_empty());
     }
 
@@ -167,7 +187,10 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused() {
-        for bad in [json!({"fault": {"kind": "earthquake"}}), json!({"fault": {"kind": "stuck_starting"}, "time": 1})] {
+        for bad in [
+            json!({"fault": {"kind": "earthquake"}}),
+            json!({"fault": {"kind": "stuck_starting"}, "time": 1}),
+        ] {
             assert!(serde_json::from_value::<Rule>(bad).is_err());
         }
     }

@@ -75,7 +75,8 @@ pub(crate) async fn inputs(sim: &Sim, model: &Model, record: &Record, dir: &Path
             let path = dir.join(format!("{field}-{index}"));
             let outcome = one(sim, &url, &path).await;
             note(sim, record, field, &url, &outcome);
-            let (_, sha256) = outcome.map_err(|error| format!("Error downloading input {field} ({}): {error}", shortened(&url)))?;
+            let (_, sha256) = outcome
+                .map_err(|error| format!("Error downloading input {field} ({}): {error}", shortened(&url)))?;
             *slot = Value::from(sha256);
             inputs.files.entry(field.clone()).or_default().push(path);
         }

@@ -9,15 +9,16 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use tokio::sync::oneshot;
 
-struct Append {
-    line: String,
-    /// Told once the line is on disk; lines without it are not synced.
+struct Order {
+    /// A line to append, or nothing to empty the file.
+    line: Option<String>,
+    /// Told once it is on disk; orders without it are not synced.
     durable: Option<oneshot::Sender<()>>,
 }
 
 /// Handle to the writing thread. Dropping it ends the thread after its last line.
 pub(crate) struct Journal {
-    lines: Option<mpsc::Sender<Append>>,
+    lines: Option<mpsc::Sender<Order>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -25,8 +26,13 @@ impl Journal {
     /// Reads every line, cuts off a torn last one (a crash in the middle of a write) and opens for append.
     pub(crate) fn open<T: DeserializeOwned>(path: &Path) -> Result<(Self, Vec<T>), SimulatorError> {
         let failed = |source| SimulatorError::Data { path: path.to_path_buf(), source };
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
@@ -52,19 +58,26 @@ impl Journal {
 
     /// Appends without waiting: kept over a crash of the program, not of the machine.
     pub(crate) fn append(&self, line: String) {
-        self.send(Append { line, durable: None });
+        self.send(Order { line: Some(line), durable: None });
     }
 
     /// Appends and waits until the line is on disk.
     pub(crate) async fn append_durably(&self, line: String) {
         let (durable, done) = oneshot::channel();
-        self.send(Append { line, durable: Some(durable) });
+        self.send(Order { line: Some(line), durable: Some(durable) });
         done.await.ok();
     }
 
-    fn send(&self, append: Append) {
+    /// Empties the file.
+    pub(crate) async fn clear(&self) {
+        let (durable, done) = oneshot::channel();
+        self.send(Order { line: None, durable: Some(durable) });
+        done.await.ok();
+    }
+
+    fn send(&self, order: Order) {
         if let Some(lines) = &self.lines {
-            lines.send(append).ok();
+            lines.send(order).ok();
         }
     }
 }
@@ -78,29 +91,36 @@ impl Drop for Journal {
     }
 }
 
-fn write_all(mut file: File, path: &Path, inbox: &mpsc::Receiver<Append>) {
+fn write_all(mut file: File, path: &Path, inbox: &mpsc::Receiver<Order>) {
     while let Ok(first) = inbox.recv() {
-        let batch: Vec<Append> = std::iter::once(first).chain(inbox.try_iter()).collect();
-        let mut bytes = Vec::new();
-        for append in &batch {
-            bytes.extend_from_slice(append.line.as_bytes());
-            bytes.push(b'\n');
-        }
-        let mut written = file.write_all(&bytes);
-        if batch.iter().any(|append| append.durable.is_some()) {
-            written = written.and_then(|()| file.sync_data());
-        }
-        if let Err(error) = written {
+        let batch: Vec<Order> = std::iter::once(first).chain(inbox.try_iter()).collect();
+        if let Err(error) = write_batch(&mut file, &batch) {
             // A simulator that forgets purchases would acquit the guilty: it stops instead.
             tracing::error!(path = %path.display(), %error, "the journal cannot be written; stopping");
             std::process::exit(1);
         }
-        for append in batch {
-            if let Some(durable) = append.durable {
+        for order in batch {
+            if let Some(durable) = order.durable {
                 durable.send(()).ok();
             }
         }
     }
+}
+
+fn write_batch(file: &mut File, batch: &[Order]) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    for order in batch {
+        if let Some(line) = &order.line {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        } else {
+            bytes.clear();
+            file.set_len(0)?;
+            file.seek(SeekFrom::Start(0))?;
+        }
+    }
+    file.write_all(&bytes)?;
+    if batch.iter().any(|order| order.durable.is_some()) { file.sync_data() } else { Ok(()) }
 }
 
 #[cfg(test)]

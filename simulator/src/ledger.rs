@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// One purchase as it stands. The file holds every version of it, the last one counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Charge {
+pub(crate) struct Charge {
     /// Its id.
     pub prediction_id: String,
     /// `owner/name`, or the language model.
@@ -58,7 +58,9 @@ impl Ledger {
     pub(crate) fn open(path: &Path) -> Result<Self, SimulatorError> {
         let (journal, lines) = Journal::open::<Charge>(path)?;
         let mut rows = Rows::default();
-        lines.into_iter().for_each(|charge| rows.put(charge));
+        for charge in lines {
+            rows.put(charge);
+        }
         Ok(Self { rows: Mutex::new(rows), journal })
     }
 
@@ -67,6 +69,12 @@ impl Ledger {
         let line = serde_json::to_string(&charge).unwrap_or_default();
         self.journal.append_durably(line).await;
         self.rows.lock().unwrap_or_else(PoisonError::into_inner).put(charge);
+    }
+
+    /// Forgets every purchase.
+    pub(crate) async fn clear(&self) {
+        *self.rows.lock().unwrap_or_else(PoisonError::into_inner) = Rows::default();
+        self.journal.clear().await;
     }
 
     pub(crate) fn has(&self, id: &str) -> bool {

@@ -82,7 +82,10 @@ impl Model {
 
 /// A non-negative whole number of an input, 0 when absent.
 pub(crate) fn whole(input: &Map<String, Value>, field: &str) -> u64 {
-    input.get(field).and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|number| number as u64))).unwrap_or(0)
+    input
+        .get(field)
+        .and_then(|value| value.as_u64().or_else(|| value.as_f64().map(|number| number as u64)))
+        .unwrap_or(0)
 }
 
 /// A text of an input, empty when absent.

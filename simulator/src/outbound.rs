@@ -83,7 +83,9 @@ mod tests {
         for good in ["http://127.0.0.1:80/x", "http://[::1]/x", "http://localhost:1/x"] {
             here.check(good).unwrap();
         }
-        for bad in ["http://10.0.0.1/x", "http://169.254.169.254/", "https://[2001:db8::1]/", "no url", "data:,x"] {
+        for bad in
+            ["http://10.0.0.1/x", "http://169.254.169.254/", "https://[2001:db8::1]/", "no url", "data:,x"]
+        {
             assert!(here.check(bad).is_err(), "{bad}");
         }
         Outbound::new(true).unwrap().check("http://10.0.0.1/x").unwrap();

@@ -20,8 +20,20 @@ pub enum Charge {
 /// Micro-dollars for a unit of `model` with this input (defaults filled in).
 pub(crate) fn per_unit(model: &Model, input: &Map<String, Value>) -> u64 {
     match (model.family, model.slug.as_str()) {
-        (Family::Veo, "google/veo-3.1-fast") => if switch(input, "generate_audio") { 150_000 } else { 100_000 },
-        (Family::Veo, _) => if switch(input, "generate_audio") { 400_000 } else { 200_000 },
+        (Family::Veo, "google/veo-3.1-fast") => {
+            if switch(input, "generate_audio") {
+                150_000
+            } else {
+                100_000
+            }
+        }
+        (Family::Veo, _) => {
+            if switch(input, "generate_audio") {
+                400_000
+            } else {
+                200_000
+            }
+        }
         (Family::Hailuo, _) => match words(input, "resolution") {
             "512p" => 25_000,
             "768p" => 45_000,

@@ -13,7 +13,9 @@ pub(crate) fn refusal(model: &Model, input: &Map<String, Value>) -> Option<Strin
             }
             let odd = whole(input, "duration") != 8 || words(input, "aspect_ratio") != "16:9";
             if input.contains_key("reference_images") && odd {
-                return Some("ValueError: reference_images only work with 16:9 and 8 second videos".to_owned());
+                return Some(
+                    "ValueError: reference_images only work with 16:9 and 8 second videos".to_owned(),
+                );
             }
             None
         }

@@ -178,7 +178,11 @@ mod tests {
         assert_eq!(one("google/veo-3.1-fast", json!({})), row("required", "input", "prompt is required"));
         assert_eq!(
             one("google/veo-3.1-fast", json!({"prompt": "p", "aspect_ratio": "1:1"})),
-            row("enum", "input.aspect_ratio", r#"input.aspect_ratio must be one of the following: "16:9", "9:16""#)
+            row(
+                "enum",
+                "input.aspect_ratio",
+                r#"input.aspect_ratio must be one of the following: "16:9", "9:16""#
+            )
         );
         assert_eq!(
             one("black-forest-labs/flux-schnell", json!({"prompt": "p", "num_inference_steps": 9})),
@@ -193,7 +197,10 @@ mod tests {
             one("minimax/hailuo-02", json!({"prompt": "p", "fps": 3})),
             row("additional_property_not_allowed", "input", "Additional property fps is not allowed")
         );
-        assert_eq!(one("google/veo-3.1", json!({"prompt": "p", "reference_images": []})).0, "array_min_items");
+        assert_eq!(
+            one("google/veo-3.1", json!({"prompt": "p", "reference_images": []})).0,
+            "array_min_items"
+        );
     }
 
     #[test]
