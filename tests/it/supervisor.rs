@@ -29,14 +29,14 @@ fn signal(pid: i32, signal: Signal) {
 
 /// Postgres itself, not its keeper.
 fn postmaster(running: &Value) -> i32 {
-    let file = Path::new(running["postgres_data"].as_str().unwrap()).join("postmaster.pid");
-    let noted = std::fs::read_to_string(file).unwrap();
-    noted.lines().next().unwrap().trim().parse().unwrap()
+    let file = Path::new(running["postgres_data"].as_str().expect("a folder")).join("postmaster.pid");
+    let noted = std::fs::read_to_string(file).expect("postmaster.pid");
+    noted.lines().next().and_then(|pid| pid.trim().parse().ok()).expect("a process")
 }
 
 /// All processes of a system: supervisor, services, Postgres.
 fn everybody(running: &Value) -> Vec<i32> {
-    let services = running["services"].as_object().unwrap().values().map(pid);
+    let services = running["services"].as_object().expect("services").values().map(pid);
     services.chain([pid(&running["supervisor"]), postmaster(running)]).collect()
 }
 

@@ -12,7 +12,7 @@ const BOUND: Duration = Duration::from_secs(120);
 
 /// A folder for temporary files that any user may enter, as `/tmp` is.
 fn temporary() -> TempDir {
-    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().unwrap()
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o755)).tempdir().expect("a folder")
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
@@ -27,7 +27,7 @@ async fn run(temporary: &TempDir, args: &[&str]) -> Output {
 }
 
 fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).unwrap().next().is_none()
+    std::fs::read_dir(folder).expect("readable").next().is_none()
 }
 
 #[tokio::test]
