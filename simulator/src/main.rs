@@ -2,11 +2,13 @@
 
 use clap::Parser;
 use spool_simulator::{Config, Simulator, SimulatorError};
+use spool_telemetry::logging::LogFormat;
+use spool_telemetry::{lifeline, logging};
 use std::error::Error;
-use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio_util::sync::CancellationToken;
 
 /// A local stand-in for Replicate (below /v1), its CDN (on a port of its own) and xAI (below /xai/v1).
 /// It makes real media with FFmpeg, keeps a ledger of charges (GET /_sim/charges) and breaks on request
@@ -44,20 +46,18 @@ struct Cli {
     /// Print one line of JSON with both addresses when ready.
     #[arg(long)]
     announce: bool,
+    /// Text on a terminal and JSON elsewhere (auto), or always one of them.
+    #[arg(long, env = "SPOOL_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter)
-        .init();
+    logging::init(cli.log_format);
+    let stop = lifeline::watch();
     rustls::crypto::ring::default_provider().install_default().ok();
-    match run(cli).await {
+    match run(cli, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let mut message = error.to_string();
@@ -73,7 +73,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<(), SimulatorError> {
+async fn run(cli: Cli, stop: CancellationToken) -> Result<(), SimulatorError> {
     let announce = cli.announce;
     let simulator = Simulator::start(Config {
         listen: cli.listen,
@@ -91,24 +91,7 @@ async fn run(cli: Cli) -> Result<(), SimulatorError> {
     if announce {
         println!("{}", serde_json::json!({"listening": simulator.listening(), "cdn": simulator.cdn()}));
     }
-    told_to_stop().await;
+    stop.cancelled().await;
     simulator.stop().await;
     Ok(())
-}
-
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminated) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminated.recv() => {}
-            }
-        }
-        Err(error) => {
-            tracing::warn!(%error, "SIGTERM cannot be caught; only Ctrl-C stops cleanly");
-            interrupted.await.ok();
-        }
-    }
 }
