@@ -1,7 +1,7 @@
 //! Replicate's HTTP API, typed. A create is sent once, whatever happens; reads are repeated.
 
-use crate::http::api_client;
-use crate::verdict::{Effect, ProviderError};
+use crate::http::{CALL_TIMEOUT, api_client};
+use crate::verdict::{Effect, ProviderError, Verdict};
 use crate::wire::{
     Account, CANCEL_AFTER, CreatePrediction, FileObject, Page, Prediction, WebhookEvent, WebhookSecret,
 };
@@ -15,6 +15,10 @@ use url::Url;
 
 /// Rests between the tries of a read.
 const READ_RESTS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+/// Largest answer that is read, in bytes; a full page of a list stays far below.
+const MOST_ANSWER: usize = 32 * 1024 * 1024;
+/// Time to send a file of the largest size over a slow line.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(300);
 /// Pages of one list; the provider keeps an hour of predictions.
 const MOST_PAGES: usize = 400;
 
@@ -52,19 +56,25 @@ pub struct Replicate {
 impl Replicate {
     /// A client for one account.
     pub fn new(config: ReplicateConfig) -> Result<Self, ProviderError> {
+        Self::with_timeout(config, CALL_TIMEOUT)
+    }
+
+    /// A client whose calls may take this long instead of [`CALL_TIMEOUT`].
+    pub fn with_timeout(config: ReplicateConfig, timeout: Duration) -> Result<Self, ProviderError> {
         const DOING: &str = "set up the client";
-        if config.base_url.cannot_be_a_base() {
+        if !matches!(config.base_url.scheme(), "http" | "https") {
             return Err(ProviderError::refused(
                 DOING,
                 "bad_base_url",
                 "REPLICATE_BASE_URL is not an HTTP address",
             ));
         }
-        let http = api_client().map_err(|error| ProviderError::transport(DOING, Effect::None, error))?;
+        let http =
+            api_client(timeout).map_err(|error| ProviderError::transport(DOING, Effect::None, error))?;
         Ok(Self { http, config })
     }
 
-    /// Creates a prediction. Sent once: after [`crate::verdict::Verdict::Unknown`] it may exist.
+    /// Creates a prediction. Sent once: after [`Verdict::Unknown`] it may exist.
     pub async fn create(&self, create: &Create) -> Result<Prediction, ProviderError> {
         const DOING: &str = "create a prediction";
         let Value::Object(input) = &create.input else {
@@ -144,7 +154,8 @@ impl Replicate {
             .mime_str(content_type)
             .map_err(|error| ProviderError::transport(DOING, Effect::None, error))?;
         let form = reqwest::multipart::Form::new().part("content", part);
-        call(self.request(Method::POST, self.url(&["files"]).0).multipart(form), DOING, Effect::None).await
+        let request = self.request(Method::POST, self.url(&["files"]).0).timeout(UPLOAD_TIMEOUT);
+        call(request.multipart(form), DOING, Effect::None).await
     }
 
     /// The secret that the account's webhooks are signed with.
@@ -167,7 +178,7 @@ impl Replicate {
                 Err(error) => error,
             };
             // A throttled read waits as long as it was told to, which is the caller's business.
-            let passing = error.status().is_none_or(|status| status >= 500);
+            let passing = matches!(error.verdict(), Verdict::RetryAfter(_)) && error.status() != Some(429);
             match rests.next() {
                 Some(rest) if passing => tokio::time::sleep(rest.mul_f64(0.5 + rand::random::<f64>())).await,
                 _ => return Err(error),
@@ -207,13 +218,25 @@ async fn call<T: DeserializeOwned>(
     operation: &'static str,
     effect: Effect,
 ) -> Result<T, ProviderError> {
-    let answer = request.send().await.map_err(|error| ProviderError::transport(operation, effect, error))?;
+    let mut answer =
+        request.send().await.map_err(|error| ProviderError::transport(operation, effect, error))?;
     let (status, headers) = (answer.status(), answer.headers().clone());
+    let mut body = Vec::new();
+    let whole = loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) if body.len() + chunk.len() <= MOST_ANSWER => body.extend_from_slice(&chunk),
+            Ok(Some(_)) => {
+                break Err(ProviderError::unreadable(operation, effect, status, &"it does not end"));
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(ProviderError::transport(operation, effect, error)),
+        }
+    };
     if !status.is_success() {
-        let body = answer.bytes().await.unwrap_or_default();
+        // The status alone decides; a body that broke off only explains less.
         return Err(ProviderError::answer(operation, effect, status, &headers, &body));
     }
-    let body = answer.bytes().await.map_err(|error| ProviderError::transport(operation, effect, error))?;
+    whole?;
     serde_json::from_slice(&body)
         .map_err(|error| ProviderError::unreadable(operation, effect, status, &error))
 }

@@ -80,6 +80,16 @@ pub enum DownloadError {
 }
 
 impl DownloadError {
+    /// Whether the same URL will give the same answer again, so that repeating is pointless. [`Self::Gone`] is
+    /// not among them: the provider may name another URL.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::BadUrl(_) | Self::TooLarge { .. } => true,
+            Self::Refused(why) => !matches!(why, GuardError::Unresolved(_)),
+            _ => false,
+        }
+    }
+
     fn transport(error: reqwest::Error) -> Self {
         Self::Transport(error.without_url())
     }
@@ -124,7 +134,7 @@ async fn save(mut answer: reqwest::Response, path: &Path, limit: u64) -> Result<
     }
     let content_type =
         answer.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).map(ToOwned::to_owned);
-    if let Some(text) = content_type.as_deref().filter(|kind| kind.starts_with("text/")) {
+    if let Some(text) = content_type.as_deref().filter(|kind| is_text(kind)) {
         return Err(DownloadError::NotMedia(text.to_owned()));
     }
     let mut file = tokio::fs::File::create(path).await?;
@@ -159,7 +169,15 @@ async fn save(mut answer: reqwest::Response, path: &Path, limit: u64) -> Result<
     }
 }
 
+fn is_text(content_type: &str) -> bool {
+    let kind = content_type.to_ascii_lowercase();
+    kind.starts_with("text/")
+        || kind.starts_with("application/json")
+        || kind.starts_with("application/problem+json")
+}
+
 /// HTML, XML or JSON: no medium begins like that.
 fn looks_like_text(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     matches!(start.trim_ascii_start().first(), Some(b'<' | b'{'))
 }

@@ -19,6 +19,8 @@ pub struct FailureClass {
     pub code: String,
     /// Whether buying another can help.
     pub retryable: bool,
+    /// How often another may be bought for this reason before it counts as lasting.
+    pub retries: u32,
     /// What this run cost.
     pub charge: Charge,
     first: u64,
@@ -33,20 +35,29 @@ enum Growth {
 
 /// Longest rest between two tries.
 const LONGEST: Duration = Duration::from_secs(120);
+/// Longest rest while the provider is crowded: places come free all the time.
+const LONGEST_CROWDED: Duration = Duration::from_secs(90);
 
 impl FailureClass {
-    fn new(code: &str, retryable: bool, first: u64, charge: Charge) -> Self {
-        Self { code: code.to_owned(), retryable, charge, first, growth: Growth::Doubling }
+    fn new(code: &str, retries: u32, first: u64, charge: Charge) -> Self {
+        Self {
+            code: code.to_owned(),
+            retryable: retries > 0,
+            retries,
+            charge,
+            first,
+            growth: Growth::Doubling,
+        }
     }
 
     /// Rest before try number `failed` + 1, where `failed` tries have failed.
     pub fn backoff(&self, failed: u32) -> Duration {
         let n = u64::from(failed.clamp(1, 16));
-        let seconds = match self.growth {
-            Growth::Doubling => self.first.saturating_mul(1 << (n - 1)),
-            Growth::Square => self.first.saturating_mul(n * n),
+        let (seconds, longest) = match self.growth {
+            Growth::Doubling => (self.first.saturating_mul(1 << (n - 1)), LONGEST),
+            Growth::Square => (self.first.saturating_mul(n * n), LONGEST_CROWDED),
         };
-        Duration::from_secs(seconds).min(LONGEST)
+        Duration::from_secs(seconds).min(longest)
     }
 
     /// The provider's own load kept it from starting: no try of ours was used up.
@@ -58,36 +69,36 @@ impl FailureClass {
 /// Classifies the end of a prediction by its status (`failed`, `canceled`, `aborted`) and error text.
 pub fn classify(status: &str, text: &str) -> FailureClass {
     if status == "aborted" {
-        return FailureClass::new("aborted", true, 15, Charge::None);
+        return FailureClass::new("aborted", 2, 15, Charge::None);
     }
     if status == "canceled" {
-        return FailureClass::new("canceled", true, 15, Charge::Produced);
+        return FailureClass::new("canceled", 1, 15, Charge::Produced);
     }
     let lower = text.to_lowercase();
     let code = code_of(text);
     match code.as_deref() {
-        Some("E1000") => FailureClass::new("E1000", true, 10, Charge::None),
-        Some("E1001") => FailureClass::new("E1001", true, 30, Charge::None),
-        Some("E4875") => FailureClass::new("E4875", true, 10, Charge::None),
+        Some("E1000") => FailureClass::new("E1000", 2, 10, Charge::None),
+        Some("E1001") => FailureClass::new("E1001", 1, 30, Charge::None),
+        Some("E4875") => FailureClass::new("E4875", 1, 10, Charge::None),
         Some("E6716") => {
-            FailureClass { growth: Growth::Square, ..FailureClass::new("E6716", true, 5, Charge::None) }
+            FailureClass { growth: Growth::Square, ..FailureClass::new("E6716", 4, 5, Charge::None) }
         }
-        Some("E8367") => FailureClass::new("E8367", true, 30, Charge::Produced),
-        Some("E8765") => FailureClass::new("E8765", true, 30, Charge::None),
-        Some("E9243") => FailureClass::new("E9243", true, 15, Charge::None),
-        Some("E9825") => FailureClass::new("E9825", true, 15, Charge::Produced),
-        Some("E9828") => FailureClass::new("E9828", true, 20, Charge::Produced),
-        Some("PA") => FailureClass::new("PA", true, 5, Charge::None),
-        Some("E003") => FailureClass::new("E003", true, 30, Charge::None),
-        Some("E004") => FailureClass::new("E004", true, 30, Charge::None),
+        Some("E8367") => FailureClass::new("E8367", 2, 30, Charge::Produced),
+        Some("E8765") => FailureClass::new("E8765", 3, 30, Charge::None),
+        Some("E9243") => FailureClass::new("E9243", 1, 15, Charge::None),
+        Some("E9825") => FailureClass::new("E9825", 2, 15, Charge::Produced),
+        Some("E9828") => FailureClass::new("E9828", 3, 20, Charge::Produced),
+        Some("PA") => FailureClass::new("PA", 2, 5, Charge::None),
+        Some("E003") => FailureClass::new("E003", 4, 30, Charge::None),
+        Some("E004") => FailureClass::new("E004", 4, 30, Charge::None),
         _ if code.as_deref() == Some("E005") || is_moderation(&lower) => {
-            FailureClass::new("moderation", false, 0, Charge::Produced)
+            FailureClass::new("moderation", 0, 0, Charge::Produced)
         }
         _ if lower.contains("high demand") || lower.contains("temporarily unavailable") => {
-            FailureClass::new("unavailable", true, 30, Charge::None)
+            FailureClass::new("unavailable", 4, 30, Charge::None)
         }
-        Some(code) => FailureClass::new(code, true, 30, Charge::Produced),
-        None => FailureClass::new("model_error", false, 0, Charge::None),
+        Some(code) => FailureClass::new(code, 1, 30, Charge::Produced),
+        None => FailureClass::new("model_error", 0, 0, Charge::None),
     }
 }
 
@@ -156,7 +167,7 @@ mod tests {
     fn a_crowded_provider_gets_squares_up_to_the_longest() {
         let class = classify("failed", "(E6716)");
         let rests: Vec<u64> = (1..=6).map(|n| class.backoff(n).as_secs()).collect();
-        assert_eq!(rests, [5, 20, 45, 80, 120, 120]);
+        assert_eq!(rests, [5, 20, 45, 80, 90, 90]);
         assert!(class.is_capacity());
         let class = classify("failed", "E1000");
         assert_eq!(

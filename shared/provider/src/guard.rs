@@ -5,7 +5,11 @@
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::time::Duration;
 use url::{Host, Url};
+
+/// Time to resolve a name.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A network that may be reached although it is private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +91,9 @@ impl FetchPolicy {
             Host::Ipv6(ip) => vec![SocketAddr::from((ip, port))],
             Host::Domain(name) => {
                 let unresolved = || GuardError::Unresolved(name.to_owned());
+                let lookup = tokio::time::timeout(LOOKUP_TIMEOUT, tokio::net::lookup_host((name, port)));
                 let found: Vec<SocketAddr> =
-                    tokio::net::lookup_host((name, port)).await.map_err(|_| unresolved())?.collect();
+                    lookup.await.map_err(|_| unresolved())?.map_err(|_| unresolved())?.collect();
                 if found.is_empty() {
                     return Err(unresolved());
                 }

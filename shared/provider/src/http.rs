@@ -18,8 +18,8 @@ pub fn install_crypto() {
 
 /// A client for a provider's API: no redirects (a token must not follow one), no proxy of the
 /// environment, and no retries of its own: a POST that is sent twice is paid twice.
-pub(crate) fn api_client() -> Result<reqwest::Client, reqwest::Error> {
-    builder().timeout(CALL_TIMEOUT).build()
+pub(crate) fn api_client(timeout: Duration) -> Result<reqwest::Client, reqwest::Error> {
+    builder().timeout(timeout).build()
 }
 
 /// What all clients have in common.

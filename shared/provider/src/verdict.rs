@@ -103,7 +103,7 @@ impl ProviderError {
         operation: &'static str,
         effect: Effect,
         status: StatusCode,
-        why: &serde_json::Error,
+        why: &dyn std::fmt::Display,
     ) -> Self {
         let message = format!("the answer ({status}) cannot be read: {why}");
         let verdict = match effect {
@@ -134,8 +134,10 @@ impl ProviderError {
             413 => fail("too_large"),
             422 => fail("invalid_input"),
             429 => Verdict::RetryAfter(retry_after(&problem, headers)),
-            408 | 425 => Verdict::RetryAfter(DEFAULT_REST),
-            400..=499 => fail("bad_request"),
+            // Sent elsewhere before anyone looked at it: the base URL is wrong.
+            301 | 307 | 308 => fail("redirected"),
+            // A timeout may be a gateway's, after the provider had the request.
+            400..=499 if status != StatusCode::REQUEST_TIMEOUT => fail("bad_request"),
             _ => match effect {
                 Effect::None => Verdict::RetryAfter(DEFAULT_REST),
                 // A gateway may time out after the prediction was created.
@@ -172,11 +174,11 @@ mod tests {
 
     #[test]
     fn only_what_may_exist_is_unknown() {
-        for status in [500, 502, 503, 504] {
+        for status in [303, 408, 500, 502, 503, 504, 522] {
             assert!(matches!(verdict(status, "", Effect::Creates), Verdict::Unknown { .. }), "{status}");
             assert!(matches!(verdict(status, "", Effect::None), Verdict::RetryAfter(_)), "{status}");
         }
-        for status in [400, 404, 413, 422] {
+        for status in [301, 307, 308, 400, 404, 413, 422] {
             assert!(matches!(verdict(status, "{}", Effect::Creates), Verdict::Fail { .. }), "{status}");
         }
         for status in [401, 402] {

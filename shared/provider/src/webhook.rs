@@ -68,6 +68,10 @@ pub fn verify(
 pub fn sign(secret: &SecretString, id: &str, timestamp: i64, body: &[u8]) -> Result<String, WebhookError> {
     let key = secret.expose_secret().strip_prefix("whsec_").ok_or(WebhookError::BadSecret)?;
     let key = STANDARD.decode(key).map_err(|_| WebhookError::BadSecret)?;
+    // Anyone can sign with an empty key.
+    if key.is_empty() {
+        return Err(WebhookError::BadSecret);
+    }
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| WebhookError::BadSecret)?;
     mac.update(format!("{id}.{timestamp}.").as_bytes());
     mac.update(body);
@@ -116,13 +120,24 @@ mod tests {
 
     #[test]
     fn what_was_written_anew_or_late_does_not() {
-        let value: serde_json::Value = serde_json::from_str(BODY).unwrap();
-        let again = serde_json::to_string(&value).unwrap().replace("\":", "\": ");
+        let again = BODY.replace("\":", "\": ").replace(",\"", ", \"");
+        assert_eq!(again.len(), 814);
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&again).unwrap(),
+            serde_json::from_str::<serde_json::Value>(BODY).unwrap()
+        );
         assert_eq!(check(SIGNATURE, again.as_bytes(), 0), Err(WebhookError::Mismatch));
         assert_eq!(check(SIGNATURE, BODY.as_bytes(), 301), Err(WebhookError::Stale(301)));
         assert_eq!(check(SIGNATURE, BODY.as_bytes(), -301), Err(WebhookError::Stale(-301)));
         assert_eq!(check("v2,abc", BODY.as_bytes(), 0), Err(WebhookError::Mismatch));
         let none = verify(&SecretString::from(SECRET), &HeaderMap::new(), b"", DateTime::UNIX_EPOCH);
         assert_eq!(none, Err(WebhookError::Missing(WEBHOOK_ID)));
+    }
+
+    #[test]
+    fn a_secret_that_is_none_signs_nothing() {
+        for bad in ["", "whsec_", "AQIDBA==", "whsec_!!"] {
+            assert_eq!(sign(&SecretString::from(bad), ID, 0, b""), Err(WebhookError::BadSecret), "{bad:?}");
+        }
     }
 }

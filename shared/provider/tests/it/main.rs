@@ -1,0 +1,5 @@
+//! What goes over the wire, against a server that answers exactly what it is told to.
+
+mod calls;
+mod downloads;
+mod server;
