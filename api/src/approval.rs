@@ -21,6 +21,8 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
                 .with("reason", why));
         }
     };
+    // Tasks are shared out fairly between clients.
+    let client = jobs::show(conn, job_id, None).await?.and_then(|job| job.client_id);
     let plan = tasks::plan(&Approved {
         job_id,
         revision,
@@ -32,9 +34,12 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
     let mut batch = Batch::new();
     let mut refs = Vec::with_capacity(plan.len());
     for task in &plan {
-        let new = NewTask::new(task.kind.as_str(), task.kind.queue(), PAYLOAD_VERSION, &task.payload)
+        let mut new = NewTask::new(task.kind.as_str(), task.kind.queue(), PAYLOAD_VERSION, &task.payload)
             .unique_key(&task.key)
             .group_key(tasks::group_key(job_id));
+        if let Some(client) = client {
+            new = new.share_key(client.to_string());
+        }
         let this = batch.add(new);
         for (parent, policy) in &task.after {
             let policy = match policy {

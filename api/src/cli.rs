@@ -20,7 +20,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve the API; what `spool-api` does when no command is given.
+    /// Serve the API; what `spool-api` does when no command is given. (`spool-api openapi` prints the OpenAPI document.)
     Serve(Box<ServeArgs>),
     /// Print the OpenAPI document and end.
     Openapi,
@@ -28,17 +28,17 @@ pub enum Command {
 
 impl Cli {
     /// Parses the command line; options without a command mean `serve`.
-    pub fn from_env() -> Self {
-        let mut words: Vec<OsString> = std::env::args_os().collect();
+    pub fn parse_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut words: Vec<OsString> = words.into_iter().collect();
         let serve_is_meant = match words.get(1).and_then(|word| word.to_str()) {
             None => true,
-            Some("--help" | "-h" | "--version" | "-V" | "help") => false,
+            Some("--version" | "-V") => false,
             Some(word) => word.starts_with('-'),
         };
         if serve_is_meant {
             words.insert(1, "serve".into());
         }
-        Self::parse_from(words)
+        Self::try_parse_from(words)
     }
 }
 

@@ -6,17 +6,28 @@ use std::process::ExitCode;
 
 use spool_api::cli::{Cli, Command, ServeArgs};
 use spool_api::server::{Server, ServerError};
-use spool_api::{openapi, router};
+use spool_api::{cli_error, openapi, router};
 use spool_telemetry::{lifeline, logging, metrics};
 
 /// Exit code for settings that cannot be.
 const BAD_SETTINGS: u8 = 2;
 
 fn main() -> ExitCode {
-    match Cli::from_env().command {
+    let cli = match Cli::parse_words(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    match cli.command {
         Command::Openapi => print_document(),
         Command::Serve(args) => serve(&args),
     }
+}
+
+/// Settings that are missing or make no sense: one sentence that names the variable. Help and version are no errors.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let Some(sentence) = cli_error::sentence(error) else { error.exit() };
+    writeln!(std::io::stderr(), "spool-api: {sentence}").ok();
+    ExitCode::from(BAD_SETTINGS)
 }
 
 fn print_document() -> ExitCode {

@@ -25,12 +25,12 @@ impl Found {
 
 pub async fn check(state: &AppState) -> Found {
     let (schema, storage) = tokio::join!(
-        tokio::time::timeout(PATIENCE, pending_migrations(state)),
+        tokio::time::timeout(PATIENCE, schema(state)),
         tokio::time::timeout(PATIENCE, storage(state)),
     );
     let found = Found {
         database: matches!(schema, Ok(Some(_))),
-        migrations: matches!(schema, Ok(Some(0))),
+        migrations: matches!(schema, Ok(Some(true))),
         storage: storage == Ok(true),
     };
     if !found.is_ready() {
@@ -45,12 +45,12 @@ async fn storage(state: &AppState) -> bool {
     answers && state.store.scratch().folder().is_ok()
 }
 
-/// How many migrations the database lacks; `None` when it cannot be asked.
-async fn pending_migrations(state: &AppState) -> Option<usize> {
+/// Whether the database has all migrations that this program knows; `None` when it cannot be asked.
+async fn schema(state: &AppState) -> Option<bool> {
     let mut conn = state.db.read().await.ok()?;
     let ours = spool_db::schema::pending_migrations(&mut conn).await.ok()?;
-    let applied = conn.list_applied_migrations(&spool_queue::MIGRATOR.table_name).await.ok()?;
-    let lacks = |version| !applied.iter().any(|migration| migration.version == version);
-    let queues = spool_queue::MIGRATOR.iter().filter(|migration| lacks(migration.version)).count();
-    Some(ours.len() + queues)
+    // Where the queue's table of migrations is missing, so are its migrations.
+    let applied = conn.list_applied_migrations(&spool_queue::MIGRATOR.table_name).await.unwrap_or_default();
+    let is_there = |version| applied.iter().any(|migration| migration.version == version);
+    Some(ours.is_empty() && spool_queue::MIGRATOR.iter().all(|migration| is_there(migration.version)))
 }

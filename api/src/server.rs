@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt;
+use secrecy::{ExposeSecret, SecretString};
 use spool_db::pool::{self, DatabaseOptions};
 use spool_job::catalog;
 use spool_job::clock::SystemClock;
@@ -76,8 +78,11 @@ impl Server {
 
     /// Serves until `stop`, then lets answers in progress end, but not for ever.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
-        let graceful =
-            axum::serve(self.listener, self.app).with_graceful_shutdown(stop.clone().cancelled_owned());
+        // Answers are small and written at once: waiting for more to send only adds latency.
+        let listener = self.listener.tap_io(|stream| {
+            stream.set_nodelay(true).ok();
+        });
+        let graceful = axum::serve(listener, self.app).with_graceful_shutdown(stop.clone().cancelled_owned());
         let cut_off = async {
             stop.cancelled().await;
             tokio::time::sleep(DRAIN).await;
@@ -103,7 +108,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
     .map_err(ServerError::Database)?;
     let model = catalog::find(&args.jobs.video_generation_model, Purpose::Render)
         .map_err(|error| ConfigError { variable: "VIDEO_GENERATION_MODEL", problem: error.to_string() })?;
-    let account = match &args.provider.replicate_api_token {
+    let account = match given(args.provider.replicate_api_token.as_ref()) {
         None => None,
         Some(token) => {
             let base_url = args.provider.replicate_base_url.clone();
@@ -130,6 +135,14 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
             on_music_failure: args.jobs.audio_error_strategy.into(),
         },
         clock: Arc::new(SystemClock),
-        webhook_secret: WebhookSecret::new(args.provider.replicate_webhook_secret.clone(), account),
+        webhook_secret: WebhookSecret::new(
+            given(args.provider.replicate_webhook_secret.as_ref()).cloned(),
+            account,
+        ),
     }))
+}
+
+/// A variable that is set to nothing is not set.
+fn given(secret: Option<&SecretString>) -> Option<&SecretString> {
+    secret.filter(|secret| !secret.expose_secret().is_empty())
 }

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use spool_db::keys::Scope;
+use spool_job::tasks::group_key;
 use spool_queue::{TaskState, inspect};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ const PROPERTY: &str = "/api/v3/jobs/from-property-photos";
 
 async fn tasks(app: &TestApp, job: &Value) -> Vec<inspect::TaskView> {
     let mut conn = app.pool.acquire().await.expect("a connection");
-    inspect::tasks_of_group(&mut conn, &job.to_string()).await.expect("the tasks")
+    inspect::tasks_of_group(&mut conn, &group_key(job.as_i64().expect("an id"))).await.expect("the tasks")
 }
 
 #[sqlx::test(migrations = false)]

@@ -21,7 +21,9 @@ pub(crate) async fn prediction(app: &TestApp) -> (Uuid, i64) {
     let assets = app.get("/api/v3/assets?limit=1").await.is(200);
     let digest = assets["data"][0]["digest"].as_str().expect("a digest").to_owned();
     let mut conn = app.pool.acquire().await.expect("a connection");
-    let tasks = spool_queue::inspect::tasks_of_group(&mut conn, &job_id.to_string()).await.expect("tasks");
+    let tasks = spool_queue::inspect::tasks_of_group(&mut conn, &spool_job::tasks::group_key(job_id))
+        .await
+        .expect("tasks");
     let task_id = tasks.iter().find(|task| task.kind == "render").expect("a render").id.0;
     let id = Uuid::now_v7();
     let new = NewIntent {

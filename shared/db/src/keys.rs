@@ -7,6 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
+use spool_job::canonical::hex;
 use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
@@ -103,10 +104,6 @@ impl KeyToken {
     fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.secret.expose_secret().as_bytes()).into()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What a new key is for.
