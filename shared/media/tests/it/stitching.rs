@@ -127,6 +127,15 @@ async fn native_sound_stays_or_becomes_silence() {
     assert!(crate::films::level(&film, 0.5, 0.5).await > -40.0);
     assert!(crate::films::level(&film, 2.0, 1.0).await < -60.0);
     assert!(crate::films::level(&film, 4.5, 0.5).await > -40.0);
+
+    let music = path.join("music.m4a");
+    ffmpeg().silence(secs(5.5), &music).await.expect("made");
+    for native in [false, true] {
+        let out = path.join("mixed.mp4");
+        assert_near(ffmpeg().mix(&film, &music, native, &out).await.expect("mixed"), secs(5.5), 0.1);
+        assert_near(ffmpeg().probe(&out).await.expect("a film").duration, secs(5.5), 0.1);
+        assert_eq!(crate::films::level(&out, 4.5, 0.5).await > -40.0, native);
+    }
 }
 
 #[tokio::test]
