@@ -26,9 +26,9 @@ pub struct Matching {
     /// `owner/name`.
     #[serde(default)]
     pub model: Option<String>,
-    /// `create`, `get`, `list`, `cancel`, `files`, `models`, `account`. HTTP faults only; default `create`.
+    /// HTTP faults only; default `create`. The other faults know their place.
     #[serde(default)]
-    pub route: Option<String>,
+    pub route: Option<Route>,
     /// Only the nth call that matches otherwise, counted from 1.
     #[serde(default)]
     pub nth: Option<u64>,
@@ -41,6 +41,32 @@ pub struct Matching {
     /// `start`, `output`, `logs` or `completed`. Webhook faults only.
     #[serde(default)]
     pub event: Option<String>,
+}
+
+/// A group of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Route {
+    /// The three that create a prediction.
+    Create,
+    /// Reading one.
+    Get,
+    /// Listing them.
+    List,
+    /// Cancelling one.
+    Cancel,
+    /// The files API.
+    Files,
+    /// Models, versions, collections, deployments.
+    Models,
+    /// Account, hardware, webhook secret.
+    Account,
+    /// xAI's chat completions.
+    Xai,
+    /// Outputs on the CDN.
+    Cdn,
+    /// Webhooks that go out.
+    Webhook,
 }
 
 /// How often a rule strikes.

@@ -1,7 +1,7 @@
 //! The faults in force: which rule strikes which call. Chances are drawn from the seed, the rule's number and
 //! the call's, so the same calls in the same order break the same way.
 
-use crate::fault::{Always, Fault, Rule, Stage, Times};
+use crate::fault::{Always, Fault, Route, Rule, Stage, Times};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +21,7 @@ pub(crate) struct Active {
 /// What a call looks like to the rules.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Call<'a> {
-    pub(crate) route: Option<&'a str>,
+    pub(crate) route: Option<Route>,
     pub(crate) model: Option<&'a str>,
     /// The input as JSON text.
     pub(crate) input: Option<&'a str>,
@@ -118,7 +118,7 @@ fn matches(rule: &Rule, stage: Stage, call: Call<'_>) -> bool {
     let want = &rule.matching;
     let same =
         |want: &Option<String>, have: Option<&str>| want.as_deref().is_none_or(|want| have == Some(want));
-    let route = stage != Stage::Http || call.route == Some(want.route.as_deref().unwrap_or("create"));
+    let route = stage != Stage::Http || call.route == Some(want.route.unwrap_or(Route::Create));
     let input =
         want.input_contains.as_deref().is_none_or(|text| call.input.is_some_and(|it| it.contains(text)));
     route && input && same(&want.model, call.model) && same(&want.event, call.event)
@@ -144,7 +144,12 @@ mod tests {
     }
 
     fn create(model: &'static str) -> Call<'static> {
-        Call { route: Some("create"), model: Some(model), input: Some("{\"prompt\":\"p\"}"), event: None }
+        Call {
+            route: Some(Route::Create),
+            model: Some(model),
+            input: Some("{\"prompt\":\"p\"}"),
+            event: None,
+        }
     }
 
     fn strikes(faults: &Faults, stage: Stage, count: usize) -> Vec<bool> {
@@ -190,6 +195,7 @@ mod tests {
         for bad in [
             json!({"fault": {"kind": "earthquake"}}),
             json!({"fault": {"kind": "stuck_starting"}, "time": 1}),
+            json!({"match": {"route": "nowhere"}, "fault": {"kind": "stuck_starting"}}),
         ] {
             assert!(serde_json::from_value::<Rule>(bad).is_err());
         }

@@ -3,7 +3,7 @@
 
 use crate::clock::machine_time;
 use crate::error::SimulatorError;
-use crate::fault::{Fault, Stage};
+use crate::fault::{Fault, Route, Stage};
 use crate::faults::Call;
 use crate::id;
 use crate::record::{Detail, Record};
@@ -131,7 +131,8 @@ pub(crate) fn report(sim: &Arc<Sim>, record: &Record, event: WebhookEvent) {
         WebhookEvent::Logs => "logs",
         WebhookEvent::Completed => "completed",
     };
-    let call = Call { route: Some("webhook"), model: Some(&record.model), input: None, event: Some(name) };
+    let call =
+        Call { route: Some(Route::Webhook), model: Some(&record.model), input: None, event: Some(name) };
     let message = Message {
         id: id::with_prefix("msg_"),
         prediction_id: record.id.clone(),

@@ -2,7 +2,7 @@
 //! that carries the API token is written down as a leak.
 
 use crate::clock::machine_time;
-use crate::fault::{Fault, Stage};
+use crate::fault::{Fault, Route, Stage};
 use crate::faults::Call;
 use crate::http::problem;
 use crate::record::{OutputFile, Record};
@@ -32,7 +32,7 @@ pub(crate) async fn output(
         sim.note_leak(Leak { path: format!("/xezq/{id}/{name}"), at: machine_time() });
     }
     let Some(record) = sim.book.get(&id) else { return gone() };
-    let call = Call { route: Some("cdn"), model: Some(&record.model), ..Call::default() };
+    let call = Call { route: Some(Route::Cdn), model: Some(&record.model), ..Call::default() };
     let faults = sim.strike(Stage::Download, call);
     if record.is_removed(sim.clock.now()) || faults.contains(&Fault::OutputExpired) {
         return gone();
@@ -139,8 +139,12 @@ fn paced(
         }
         chunk
     });
-    let broken = (sent < promised).then(|| Err(Error::from(ErrorKind::ConnectionReset)));
-    slowed.chain(futures::stream::iter(broken))
+    let broken = (sent < promised).then_some(()).into_iter();
+    slowed.chain(futures::stream::iter(broken).then(|()| async {
+        // A pause makes the server send what it has; else a small answer would vanish with its headers.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Err(Error::from(ErrorKind::ConnectionReset))
+    }))
 }
 
 /// What a `Range` header asks for.

@@ -2,17 +2,18 @@
 //! shape (which is not OpenAI's).
 
 use crate::canonical;
-use crate::fault::{Fault, Stage};
+use crate::fault::{Fault, Route, Stage};
 use crate::faults::Call;
 use crate::http::gate;
 use crate::id;
 use crate::ledger::Charge;
+use crate::net::Cut;
 use crate::price;
 use crate::sim::Sim;
 use crate::xai;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Number, Value, json};
@@ -37,7 +38,12 @@ pub(crate) async fn models() -> Json<Value> {
 }
 
 /// `POST /xai/v1/chat/completions`
-pub(crate) async fn completions(State(sim): State<Arc<Sim>>, headers: HeaderMap, body: Bytes) -> Response {
+pub(crate) async fn completions(
+    State(sim): State<Arc<Sim>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if !gate::has_token(&headers) {
         // A missing or wrong key is a 400 here.
         let text = "Incorrect API key provided. You can obtain an API key from https://console.x.ai.";
@@ -51,7 +57,12 @@ pub(crate) async fn completions(State(sim): State<Arc<Sim>>, headers: HeaderMap,
         }
     };
     let input = String::from_utf8_lossy(&body);
-    let call = Call { route: Some("xai"), model: Some(&request.model), input: Some(&input), event: None };
+    let call =
+        Call { route: Some(Route::Xai), model: Some(&request.model), input: Some(&input), event: None };
+    let http = sim.strike(Stage::Http, call);
+    if let Some(response) = gate::before(&http, &cut).await {
+        return response;
+    }
     let faults = sim.strike(Stage::Xai, call);
     if let Some(response) = refused(&faults, &request.model) {
         return response;
@@ -66,7 +77,7 @@ pub(crate) async fn completions(State(sim): State<Arc<Sim>>, headers: HeaderMap,
     };
     let response = answer(&request, content, &faults);
     bill(&sim, &request, &response).await;
-    Json(response).into_response()
+    gate::after(&http, &cut, Json(response).into_response())
 }
 
 fn refused(faults: &[Fault], model: &str) -> Option<Response> {

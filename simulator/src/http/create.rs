@@ -1,6 +1,6 @@
 //! Creating a prediction, by any of its three routes. The purchase is on disk before the answer goes out.
 
-use crate::fault::{Fault, Stage};
+use crate::fault::{Fault, Route, Stage};
 use crate::faults::Call;
 use crate::fetch;
 use crate::http::{gate, options, problem};
@@ -93,7 +93,8 @@ async fn create(
     asked: CreatePrediction,
 ) -> Response {
     let input = Value::Object(asked.input.clone()).to_string();
-    let call = Call { route: Some("create"), model: Some(&model.slug), input: Some(&input), event: None };
+    let call =
+        Call { route: Some(Route::Create), model: Some(&model.slug), input: Some(&input), event: None };
     let faults = sim.strike(Stage::Http, call);
     if let Some(response) = gate::before(&faults, cut).await {
         return response;

@@ -2,7 +2,7 @@
 //! requests as such. Creating requests meet their faults later, when their model is known.
 
 use crate::bucket::Answer;
-use crate::fault::{Fault, RetryAfterIn, Stage, When};
+use crate::fault::{Fault, RetryAfterIn, Route, Stage, When};
 use crate::faults::Call;
 use crate::http::problem;
 use crate::net::Cut;
@@ -59,15 +59,15 @@ fn limited(mut response: Response, left: u64) -> Response {
     response
 }
 
-fn route(method: &Method, path: &str) -> &'static str {
+fn route(method: &Method, path: &str) -> Route {
     let path = path.trim_start_matches("/v1/");
     match path.split('/').next().unwrap_or_default() {
-        "predictions" if path.ends_with("/cancel") => "cancel",
-        "predictions" if method == Method::GET && path.contains('/') => "get",
-        "predictions" => "list",
-        "files" => "files",
-        "models" | "collections" | "deployments" => "models",
-        _ => "account",
+        "predictions" if path.ends_with("/cancel") => Route::Cancel,
+        "predictions" if method == Method::GET && path.contains('/') => Route::Get,
+        "predictions" => Route::List,
+        "files" => Route::Files,
+        "models" | "collections" | "deployments" => Route::Models,
+        _ => Route::Account,
     }
 }
 

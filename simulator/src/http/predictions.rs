@@ -1,6 +1,6 @@
 //! Reading, listing and cancelling predictions.
 
-use crate::fault::{Fault, Stage};
+use crate::fault::{Fault, Route, Stage};
 use crate::faults::Call;
 use crate::http::{create, problem};
 use crate::record::{Detail, Record};
@@ -34,7 +34,7 @@ pub(crate) async fn get(State(sim): Shared, Path(id): Path<String>) -> Response 
 /// `POST /v1/predictions/{id}/cancel`. A final prediction stays as it is.
 pub(crate) async fn cancel(State(sim): Shared, Path(id): Path<String>) -> Response {
     let Some(record) = sim.book.get(&id) else { return problem::not_found("Prediction not found.") };
-    let call = Call { route: Some("cancel"), model: Some(&record.model), ..Call::default() };
+    let call = Call { route: Some(Route::Cancel), model: Some(&record.model), ..Call::default() };
     if !sim.strike(Stage::Cancel, call).contains(&Fault::CancelIgnored) {
         sim.book.change(&id, |record| record.cancel_requested = true);
         create::wait(&sim, &id, CANCEL_WAIT).await;

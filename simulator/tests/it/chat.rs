@@ -1,6 +1,7 @@
 //! xAI's chat completions.
 
 use crate::setup::start;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 const PATH: &str = "/xai/v1/chat/completions";
@@ -49,6 +50,10 @@ async fn errors_have_xais_shape() {
         assert_eq!(status, expected, "{kind}");
         assert!(body["code"].is_string() && body["error"].is_string(), "{body}");
     }
+    let slow_and_broken =
+        json!({"match": {"route": "xai"}, "fault": {"kind": "http_error", "status": 502, "when": "before"}});
+    running.fault(slow_and_broken).await;
+    assert_eq!(running.send(Method::POST, PATH, Some(&request())).await.status(), 502);
     assert_eq!(running.get("/_sim/charges").await, json!([]));
     assert_eq!(running.post(PATH, &json!({"model": "grok-4.3"})).await.0, 422);
 }

@@ -1,5 +1,6 @@
 // Runs the official JavaScript client, unchanged, against the server at REPLICATE_BASE_URL (with /v1) and exits
 // non-zero at the first thing that is not as the real service does it.
+// The run that is cancelled must last: a simulator should not be more than a hundred times faster than real.
 // Environment: REPLICATE_BASE_URL, REPLICATE_API_TOKEN.
 "use strict";
 const assert = require("node:assert/strict");

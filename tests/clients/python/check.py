@@ -1,6 +1,7 @@
 """Runs the official Python client, unchanged, against a server that speaks Replicate's API.
 
 Exits non-zero at the first thing that is not as the real service does it.
+The run that is cancelled must last: a simulator should not be more than a hundred times faster than real.
 Environment: REPLICATE_BASE_URL (this client wants it without /v1; both are taken), REPLICATE_API_TOKEN.
 """
 
