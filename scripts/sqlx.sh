@@ -7,24 +7,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 mode=${1:?write or check}
-case $mode in
-  write)
-    # Without its schema feature `spool` compiles whatever state .sqlx is in.
-    cargo build --quiet --locked -p spool --no-default-features
-    spool=${CARGO_TARGET_DIR:-target}/debug/spool
-    ;;
-  check) spool=${2:?path of the spool binary} ;;
-  *)
-    echo "usage: scripts/sqlx.sh write | check PATH/TO/spool" >&2
-    exit 2
-    ;;
-esac
-
 work=$(mktemp -d)
 roots=()
-for root in shared/{queue,db}/src/lib.rs shared/{queue,db}/tests/it/main.rs; do
-  if [[ -e $root ]]; then roots+=("$root"); fi
-done
+trap restore EXIT
 
 # A newer crate root makes cargo expand the macros again; its old time comes back afterwards, so that later builds
 # do not start over.
@@ -33,11 +18,31 @@ restore() {
   for root in "${roots[@]}"; do touch -r "$work/times/$root" "$root"; done
   rm -rf "$work"
 }
-for root in "${roots[@]}"; do
+
+case $mode in
+  write)
+    # Without its schema feature `spool` compiles whatever state .sqlx is in. It is taken out of the build folder,
+    # where the whole program belongs.
+    built=${CARGO_TARGET_DIR:-target}/debug/spool
+    if [[ -e $built ]]; then mv "$built" "$work/whole"; fi
+    cargo build --quiet --locked -p spool --no-default-features
+    spool=$work/spool
+    mv "$built" "$spool"
+    if [[ -e $work/whole ]]; then mv "$work/whole" "$built"; fi
+    ;;
+  check) spool=${2:?path of the spool binary} ;;
+  *)
+    echo "usage: scripts/sqlx.sh write | check PATH/TO/spool" >&2
+    exit 2
+    ;;
+esac
+
+for root in shared/{queue,db}/src/lib.rs shared/{queue,db}/tests/it/main.rs; do
+  if [[ ! -e $root ]]; then continue; fi
   mkdir -p "$work/times/$(dirname "$root")"
   cp -p "$root" "$work/times/$root"
+  roots+=("$root")
 done
-trap restore EXIT
 touch "${roots[@]}"
 
 mkdir "$work/sqlx"
