@@ -9,6 +9,7 @@ mod crash;
 mod health;
 mod limits;
 mod links;
+mod meter;
 mod purchase;
 pub mod run;
 mod steps;

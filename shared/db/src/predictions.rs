@@ -174,15 +174,22 @@ pub async fn standing(conn: &mut PgConnection, slot: Slot) -> Result<Option<Pred
     row.map(|row| Ok(row!(row, DOING))).transpose()
 }
 
-/// How many predictions of the slot ended without an output: paid attempts that are used up.
-pub async fn spent_attempts(conn: &mut PgConnection, slot: Slot) -> Result<i32, DbError> {
+/// Predictions of a slot that ended without an output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tries {
+    /// All of them.
+    pub all: i32,
+    /// Those that used up a try: the provider's own overload does not.
+    pub counted: i32,
+}
+
+/// How often the slot was tried in vain.
+pub async fn tries(conn: &mut PgConnection, slot: Slot) -> Result<Tries, DbError> {
     let (scene_id, scene_version) = slot.scene.unzip();
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM predictions
+    let row = sqlx::query!(
+        r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE error_class IS DISTINCT FROM 'E6716') AS "counted!" FROM predictions
            WHERE job_id = $1 AND purpose = $2 AND scene_id IS NOT DISTINCT FROM $3 AND scene_version IS NOT DISTINCT FROM $4
-             AND ordinal = $5 AND state IN ('failed', 'canceled', 'aborted')
-             -- The provider's own overload uses up no try.
-             AND error_class IS DISTINCT FROM 'E6716'"#,
+             AND ordinal = $5 AND state IN ('failed', 'canceled', 'aborted')"#,
         slot.job_id,
         slot.purpose.as_str(),
         scene_id,
@@ -191,8 +198,8 @@ pub async fn spent_attempts(conn: &mut PgConnection, slot: Slot) -> Result<i32, 
     )
     .fetch_one(conn)
     .await
-    .doing("count the paid attempts")?;
-    Ok(count as i32)
+    .doing("count the tries")?;
+    Ok(Tries { all: row.all as i32, counted: row.counted as i32 })
 }
 
 /// The last stretch of music that is stored, if any.

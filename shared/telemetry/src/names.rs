@@ -154,7 +154,7 @@ pub const ALL: &[Declared] = &[
                 name: "kind",
                 values: &["render", "music", "collect", "stitch", "mix", "verify", "close"],
             },
-            Label { name: "outcome", values: &["done", "retry", "park", "cancel", "fail"] },
+            Label { name: "outcome", values: &["committed", "done", "retry", "park", "cancel", "fail"] },
         ],
     },
     Declared {

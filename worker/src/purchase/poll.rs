@@ -4,6 +4,7 @@ use super::submit::fail_scene;
 use super::{Order, external_id, park};
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::meter;
 use serde_json::json;
 use spool_db::jobs;
 use spool_db::predictions::{self, End, PredictionRow};
@@ -17,6 +18,9 @@ use spool_provider::verdict::Verdict;
 use spool_provider::wire::{Prediction, PredictionStatus};
 use spool_queue::{Batch, Done, Failure, NewTask, Outcome, Run};
 use std::time::Duration;
+
+/// Tries in vain after which even an overloaded provider is given up: about an hour of them.
+const MOST_CAPACITY_FAILURES: i32 = 30;
 
 /// Seconds between looks: eager at first, patient later. A webhook comes sooner than any of them.
 fn next_look(submitted_for: Duration) -> Duration {
@@ -35,7 +39,7 @@ pub(super) async fn poll(
     row: &PredictionRow,
 ) -> Result<Done, Failure> {
     let rest = next_look(Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0)));
-    let found = match ctx.replicate.get(external_id(row)?).await {
+    let found = match meter::call("get", ctx.replicate.get(external_id(row)?).await) {
         Ok(found) => found,
         Err(error) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "could not ask for the prediction");
@@ -102,6 +106,7 @@ async fn succeeded(
     // The output vanishes an hour after its end, so the oldest is fetched first.
     let left_at = found.completed_at;
     let done = hand_to_collect(tx, run, row, left_at).await?;
+    meter::ended(row, PredictionState::Succeeded, cost);
     crash_point!(SuccessRecorded);
     tracing::info!(prediction.id = %row.id, cost_micros = cost.0, "bought");
     Ok(done)
@@ -153,14 +158,17 @@ async fn failed(
         Charge::None => Micros::ZERO,
         _ => cost(ctx, order, found)?,
     };
-    let mut attempts = order.model.attempts;
-    if class.is_capacity() {
-        // The provider could not start it: that is its load, not our try.
-        attempts = u16::MAX;
-        let mut conn = ctx.pool.acquire().await?;
+    let mut conn = ctx.pool.acquire().await?;
+    let tries = predictions::tries(&mut conn, order.slot).await?;
+    let more = if class.is_capacity() {
+        // The provider could not start it: that is its load, not our try, and everybody slows down.
         limits::pause(&mut conn, &row.provider, &row.model, class.backoff(row.attempt as u32), &text).await?;
-    }
-    if class.retryable && row.attempt < i32::from(attempts) {
+        tries.all < MOST_CAPACITY_FAILURES
+    } else {
+        tries.counted + 1 < i32::from(order.model.attempts)
+    };
+    drop(conn);
+    if class.retryable && more {
         let mut tx = ctx.pool.begin().await?;
         jobs::lock(&mut tx, row.job_id).await?;
         let end = End { state, output_url: None, units: None, cost, failure: Some((&class.code, &text)) };
@@ -169,6 +177,7 @@ async fn failed(
             json!({"prediction_id": row.id, "scene_id": row.scene_id, "error": text, "attempt": row.attempt});
         progress::refresh(&mut tx, row.job_id, "prediction_failed", &data).await?;
         let wait = class.backoff(row.attempt as u32);
+        meter::ended(row, state, cost);
         tracing::warn!(prediction.id = %row.id, error = text, class = class.code, "the prediction failed, buying another after a rest");
         return Ok(run.commit(tx, park(wait, format!("{text}; trying again"))).await?);
     }
@@ -190,6 +199,7 @@ async fn ended(
     fail_scene(&mut tx, order, text).await?;
     let end = End { state, output_url: None, units: None, cost, failure: Some((class, text)) };
     predictions::ended(&mut tx, row.id, &end).await?;
+    meter::ended(row, state, cost);
     tracing::warn!(prediction.id = %row.id, error = text, class, "the prediction failed for good");
     Ok(run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?)
 }

@@ -5,6 +5,7 @@ use super::order::seed_of;
 use super::{Order, park};
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::meter;
 use serde_json::Value;
 use spool_db::predictions::{self, PredictionRow};
 use spool_provider::wire::Prediction;
@@ -37,7 +38,8 @@ pub(super) async fn resolve(
     {
         return Ok(park(half - since, "looking for the prediction").into());
     }
-    let listed = match ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None).await {
+    let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None).await)
+    {
         Ok(listed) => listed,
         Err(error) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
@@ -60,7 +62,7 @@ pub(super) async fn resolve(
         let done = run.commit(tx, park(NOW, "adopted")).await?;
         for other in others {
             tracing::error!(prediction.id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
-            if let Err(error) = ctx.replicate.cancel(&other.id).await {
+            if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&other.id).await) {
                 tracing::error!(
                     external_id = other.id,
                     error = &error as &dyn std::error::Error,
@@ -78,6 +80,7 @@ pub(super) async fn resolve(
             tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought");
         } else {
             predictions::void(&mut tx, row.id).await?;
+            meter::money("released", row.estimate);
             tracing::info!(prediction.id = %row.id, scans, "nothing was created, it may be bought again");
         }
         park(NOW, "nothing was created")

@@ -3,6 +3,7 @@
 use super::{Order, park};
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::meter;
 use serde_json::{Value, json};
 use spool_db::predictions::{self, NewIntent, PredictionRow};
 use spool_db::{jobs, limits, progress, scenes};
@@ -36,7 +37,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     if let Some((scene_id, version)) = order.slot.scene {
         scenes::move_to(&mut tx, scene_id, version, SceneState::Processing, None, None).await?;
     }
-    let spent = predictions::spent_attempts(&mut tx, order.slot).await?;
+    let tries = predictions::tries(&mut tx, order.slot).await?;
     let id = Uuid::now_v7();
     let expires = ctx.clock.now() + LINK_LIFE;
     let link = |name: &str| ctx.media_link(id, name, expires);
@@ -45,7 +46,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let intent = NewIntent {
         id,
         slot: order.slot,
-        attempt: spent + 1,
+        attempt: tries.all + 1,
         task_id: run.task_id().0,
         lease_token: run.token().0,
         provider,
@@ -66,7 +67,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     crash_point!(IntentWritten);
     tracing::info!(prediction.id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
 
-    let answer = ctx.replicate.create(&request(ctx, order, id, input)).await;
+    meter::money("reserved", estimate);
+    let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
     record(ctx, run, order, id, answer.map(|prediction| prediction.id)).await
 }
@@ -102,6 +104,9 @@ async fn record(
         }
         Err(error) => error,
     };
+    if !matches!(error.verdict(), Verdict::Unknown { .. }) {
+        meter::money("released", order.estimate(ctx.clock.now().date_naive())?);
+    }
     tracing::warn!(prediction.id = %id, error = &error as &dyn std::error::Error, "the provider did not take it");
     let outcome = match error.verdict() {
         Verdict::RetryAfter(wait) => {

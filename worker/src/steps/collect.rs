@@ -9,11 +9,13 @@ use spool_db::{jobs, media, predictions, progress, scenes};
 use spool_job::prediction::Purpose;
 use spool_job::state::SceneState;
 use spool_job::tasks::{CollectTask, TaskKind};
+use spool_media::kind::{self, HEAD_BYTES};
 use spool_provider::download::{self, DownloadError};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 
 /// Largest output taken, in bytes: clips of a minute at 1080p stay far below.
 const LIMIT: u64 = 1024 * 1024 * 1024;
@@ -88,8 +90,17 @@ async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Fa
                 }
             }
         }
+        Err(error) if error.is_final() => Err(Failure::fail("output_refused", error)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// By the file's first bytes, not by what the server called it.
+async fn content_type(path: &Path) -> Result<&'static str, Failure> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    tokio::fs::File::open(path).await?.take(HEAD_BYTES as u64).read_to_end(&mut head).await?;
+    let detected = kind::detect(&head).map(|detected| detected.content_type);
+    detected.ok_or_else(|| Failure::retry("wrong_media", "the output is no medium we know"))
 }
 
 /// A download is whole only when its packets are: a truncated file can still look right to a probe.
@@ -97,9 +108,8 @@ async fn check(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<&'stat
     ctx.ffmpeg.packet_scan(path).await?;
     let probe = ctx.ffmpeg.probe(path).await?;
     match row.purpose {
-        Purpose::Render if probe.video.is_some() => Ok("video/mp4"),
-        Purpose::Music | Purpose::Voice if probe.audio.is_some() => Ok("audio/mpeg"),
-        Purpose::Image if probe.video.is_some() => Ok("image/jpeg"),
+        Purpose::Render | Purpose::Image if probe.video.is_some() => content_type(path).await,
+        Purpose::Music | Purpose::Voice if probe.audio.is_some() => content_type(path).await,
         purpose => Err(Failure::retry(
             "wrong_media",
             format!("the output of a {purpose} prediction holds no such media"),

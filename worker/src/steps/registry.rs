@@ -4,17 +4,18 @@ use super::{
     close::Close, collect::Collect, mix::Mix, music::Music, render::Render, stitch::Stitch, verify::Verify,
 };
 use crate::context::Context;
+use crate::meter::Metered;
 use spool_queue::WorkerBuilder;
 use std::sync::Arc;
 
 /// Registers every step.
 pub(crate) fn register(worker: WorkerBuilder, ctx: &Arc<Context>) -> WorkerBuilder {
     worker
-        .handler(Render(ctx.clone()))
-        .handler(Music(ctx.clone()))
-        .handler(Collect(ctx.clone()))
-        .handler(Stitch(ctx.clone()))
-        .handler(Mix(ctx.clone()))
-        .handler(Verify(ctx.clone()))
-        .handler(Close(ctx.clone()))
+        .handler(Metered(Render(ctx.clone())))
+        .handler(Metered(Music(ctx.clone())))
+        .handler(Metered(Collect(ctx.clone())))
+        .handler(Metered(Stitch(ctx.clone())))
+        .handler(Metered(Mix(ctx.clone())))
+        .handler(Metered(Verify(ctx.clone())))
+        .handler(Metered(Close(ctx.clone())))
 }

@@ -4,7 +4,7 @@ use crate::fixture;
 use serde_json::json;
 use spool_db::error::DbError;
 use spool_db::ledger::{self, JobMoney};
-use spool_db::predictions::{self, End, NewIntent, Slot};
+use spool_db::predictions::{self, End, NewIntent, Slot, Tries};
 use spool_db::{limits, scenes};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
@@ -53,7 +53,7 @@ async fn a_slot_holds_one_standing_prediction(pool: PgPool) {
     predictions::submitted(&mut conn, first, "ext1", false).await.unwrap();
     assert!(intend(&mut conn, slot).await.unwrap_err().is_constraint("predictions_live"));
     predictions::ended(&mut conn, first, &end(PredictionState::Failed, Micros::ZERO)).await.unwrap();
-    assert_eq!(predictions::spent_attempts(&mut conn, slot).await.unwrap(), 1);
+    assert_eq!(predictions::tries(&mut conn, slot).await.unwrap(), Tries { all: 1, counted: 1 });
     let second = intend(&mut conn, slot).await.unwrap();
     predictions::submitted(&mut conn, second, "ext2", false).await.unwrap();
     predictions::ended(&mut conn, second, &end(PredictionState::Succeeded, ESTIMATE)).await.unwrap();

@@ -1,0 +1,74 @@
+//! What this process counts: calls of a provider, predictions, money, and the steps themselves.
+
+use metrics::{counter, histogram};
+use spool_db::predictions::PredictionRow;
+use spool_job::money::Micros;
+use spool_job::prediction::PredictionState;
+use spool_provider::verdict::{ProviderError, Verdict};
+use spool_queue::{Completion, Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::names;
+use std::time::{Duration, Instant};
+
+/// The one provider so far.
+const PROVIDER: &str = "replicate";
+
+/// Counts a call of a provider and hands its result on.
+pub(crate) fn call<T>(operation: &'static str, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+    let outcome = match &result {
+        Ok(_) => "ok",
+        Err(error) => match error.verdict() {
+            Verdict::RetryAfter(_) => "throttled",
+            Verdict::Wait { .. } => "wait",
+            Verdict::Fail { .. } => "fail",
+            Verdict::Unknown { .. } => "unknown",
+        },
+    };
+    counter!(names::PROVIDER_REQUESTS, "provider" => PROVIDER, "operation" => operation, "outcome" => outcome)
+        .increment(1);
+    result
+}
+
+/// Counts a prediction that ended, and what became of the money held for it.
+pub(crate) fn ended(row: &PredictionRow, state: PredictionState, cost: Micros) {
+    counter!(names::PREDICTIONS, "model" => row.model.clone(), "outcome" => state.as_str()).increment(1);
+    if cost == Micros::ZERO {
+        money("released", row.estimate);
+    } else {
+        money("settled", cost);
+    }
+}
+
+/// Counts money that was written to the ledger.
+pub(crate) fn money(kind: &'static str, amount: Micros) {
+    counter!(names::MONEY_MICROS, "kind" => kind).increment(amount.0.unsigned_abs());
+}
+
+/// A step with a watch on it.
+pub(crate) struct Metered<H>(pub(crate) H);
+
+impl<H: Handler> Handler for Metered<H> {
+    const KIND: &'static str = H::KIND;
+    const QUEUE: &'static str = H::QUEUE;
+    const TIMEOUT: Duration = H::TIMEOUT;
+    const RETRY: RetryPolicy = H::RETRY;
+    const COMPLETION: Completion = H::COMPLETION;
+    type Payload = H::Payload;
+
+    async fn run(&self, payload: H::Payload, run: Run) -> Result<Done, Failure> {
+        let begin = Instant::now();
+        let result = self.0.run(payload, run).await;
+        let outcome = match &result {
+            Ok(Done::Committed(_)) => "committed",
+            Ok(Done::Outcome(Outcome::Done(_))) => "done",
+            Ok(Done::Outcome(Outcome::Park { .. })) => "park",
+            Ok(Done::Outcome(Outcome::Cancel { .. })) => "cancel",
+            Ok(Done::Outcome(Outcome::Retry { .. })) => "retry",
+            Ok(Done::Outcome(Outcome::Fail { .. })) => "fail",
+            Err(failure) if failure.is_final() => "fail",
+            Err(_) => "retry",
+        };
+        counter!(names::STEPS, "kind" => H::KIND, "outcome" => outcome).increment(1);
+        histogram!(names::STEP_SECONDS, "kind" => H::KIND).record(begin.elapsed());
+        result
+    }
+}
