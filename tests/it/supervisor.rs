@@ -108,3 +108,31 @@ async fn a_postgres_that_was_left_behind_is_taken_over() {
     gone(&[postgres]).await;
     system.stop().await;
 }
+
+/// Processes whose command line names a folder: Postgres, its keeper, the simulator.
+fn naming(folder: &Path) -> Vec<i32> {
+    let folder = folder.display().to_string();
+    let processes = std::fs::read_dir("/proc").expect("/proc");
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let says = |pid: &i32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    pids.filter(|pid| String::from_utf8_lossy(&says(pid)).contains(&folder)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_the_middle_of_the_start_leaves_nobody() {
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let dir = tempfile::Builder::new().permissions(open).tempdir().unwrap();
+    let mut child = command(program("spool"))
+        .args(["dev", "--json", "--api-port", "0", "--simulator-port", "0", "--data-dir"])
+        .arg(dir.path())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let cluster = dir.path().join("pg/data/postmaster.pid");
+    wait::until("Postgres", async || cluster.exists().then_some(())).await;
+    signal(child.id().map(|pid| i32::try_from(pid).unwrap()).unwrap(), Signal::SIGINT);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(90), child.wait()).await;
+    let status = ended.expect("it stops").unwrap();
+    assert!(status.success(), "{status}");
+    assert_eq!(naming(dir.path()), Vec::<i32>::new());
+}

@@ -14,7 +14,7 @@ use crate::demo::api::Api;
 use crate::demo::photos::{self, Photo};
 use crate::demo::produce::{Produced, dollars, produce};
 use crate::demo::video;
-use crate::stack::options::StackOptions;
+use crate::stack::options::{StackOptions, positive};
 use crate::stack::ready::Ready;
 use crate::stack::start::Stack;
 
@@ -39,7 +39,7 @@ pub(crate) struct Demo {
     #[arg(long, default_value = ".spool/demo", conflicts_with = "api")]
     data_dir: PathBuf,
     /// Simulated models run this many times faster than the real ones.
-    #[arg(long, default_value_t = 30.0, conflicts_with = "api")]
+    #[arg(long, default_value_t = 30.0, value_parser = positive, conflicts_with = "api")]
     speed: f64,
     /// Give up after this many seconds.
     #[arg(long, default_value_t = 900)]

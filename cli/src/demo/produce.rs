@@ -43,11 +43,13 @@ pub(crate) async fn produce(
 ) -> Result<Produced, ProduceError> {
     let client = api.create_client("Demo lodge").await?;
     let campaign = api.create_campaign(&client, "First video").await?;
-    for photo in photos {
+    let pairs = photos::pairs(photos);
+    let used = &photos[..2 * pairs];
+    for photo in used {
         api.upload(&campaign, photo).await?;
     }
-    println!("  {} photos uploaded", photos.len());
-    let (job, scenes) = api.create_job(&campaign, photos::pairs(photos), CLIP_SECONDS).await?;
+    println!("  {} photos uploaded", used.len());
+    let (job, scenes) = api.create_job(&campaign, pairs, CLIP_SECONDS).await?;
     let since = Instant::now();
     let planned = api.job(job).await?;
     println!(

@@ -30,7 +30,8 @@ pub(crate) struct StackOptions {
     pub(crate) real_providers: bool,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A speed as the command line takes it.
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("give a number above 0, such as 10".to_owned()),

@@ -30,7 +30,7 @@ pub(crate) struct Plan {
     pub(crate) grace: Duration,
 }
 
-/// A running service. Dropping it without [`Service::stop`] closes the lifeline of its process.
+/// A running service. Dropping it asks its process to stop and does not wait; [`Service::stop`] waits.
 #[derive(Debug)]
 pub(crate) struct Service {
     name: String,
@@ -72,9 +72,15 @@ impl Service {
     }
 
     /// Stops it for good and waits until its process is gone.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         self.stop.cancel();
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
     }
 }
 
