@@ -47,7 +47,8 @@ alter sequence queue.task_id owned by queue.task.id;
 
 create index task_ready on queue.task (queue, priority desc, run_at, id) where state = 0;
 create index task_due on queue.task (run_at) where state in (1, 2);
-create index task_running on queue.task (worker_id) where state = 4;
+-- Not "where state = 4": then the planner would take it for the completions, which look rows up by id.
+create index task_running on queue.task (worker_id) where worker_id is not null;
 create index task_group on queue.task (group_key) where group_key is not null;
 create unique index task_unique on queue.task (kind, unique_key) where unique_key is not null;
 

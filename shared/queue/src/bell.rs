@@ -35,13 +35,17 @@ impl Bell {
     }
 
     pub(crate) fn add(&mut self, queue: &str) {
-        if !self.messages.iter().any(|message| message.get(2..) == Some(queue)) {
+        if !self.names(queue) {
             self.messages.insert(format!("w {queue}"));
         }
     }
 
     pub(crate) fn add_stop(&mut self) {
         self.messages.insert("x".to_owned());
+    }
+
+    pub(crate) fn names(&self, queue: &str) -> bool {
+        self.messages.iter().any(|message| message.strip_prefix("w ") == Some(queue))
     }
 
     /// Both.

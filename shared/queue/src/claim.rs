@@ -62,8 +62,7 @@ pub(crate) async fn claim(
            set state = 4, lease_token = nextval('queue.lease_token'), worker_id = $1, claimed_at = now(), attempt = t.attempt + 1,
                max_attempts = coalesce(t.max_attempts, ($6::smallint[])[array_position($4::text[], t.kind)]),
                deadline_at = now() + interval '1 millisecond' * coalesce(t.timeout_ms + $7, ($5::integer[])[array_position($4::text[], t.kind)], 60000)
-           from picked p
-           where t.id = p.id
+           where t.id = any(array(select id from picked))
            returning t.id, t.lease_token as "lease_token!", t.attempt, t.max_attempts, t.parks, t.version, t.kind, t.payload::text as "payload!",
                      t.group_key, t.share_key, t.timeout_ms, t.claimed_at as "claimed_at!", t.has_children,
                      extract(epoch from now() - t.run_at)::float8 as "waited!""#,

@@ -178,8 +178,8 @@ pub(crate) async fn again_many(
 
 /// Ends many runs for good. Returns those that were written.
 ///
-/// Missing are the stale ones, and those that other tasks have come to wait for: they need [`one`]. Rows that somebody else
-/// holds are passed over too, so this statement never waits and cannot be part of a deadlock.
+/// Missing are the stale ones, and those that other tasks have come to wait for: they need [`one`]. `rows` are in the order of
+/// their ids, so that they are locked in the order that everybody keeps.
 pub(crate) async fn final_many(
     conn: &mut PgConnection,
     rows: &[FinalRow<'_>],
@@ -191,11 +191,10 @@ pub(crate) async fn final_many(
     });
     if plain {
         return sqlx::query_scalar!(
-            "with held as materialized (
-                 select t.id from unnest($1::bigint[], $2::bigint[]) as u(id, token) join queue.task t on t.id = u.id
-                 where t.lease_token = u.token and t.state = 4 and not t.has_children
-                 for update of t skip locked),
-             gone as (delete from queue.task t using held h where t.id = h.id returning t.*)
+            "with gone as (
+                 delete from queue.task t using unnest($1::bigint[], $2::bigint[]) as u(id, token)
+                 where t.id = u.id and t.lease_token = u.token and t.state = 4 and not t.has_children
+                 returning t.*)
              insert into queue.task_history (id, finished_at, created_at, run_at, started_at, lease_token, worker_id, parks, state, priority,
                  version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, error, payload)
              select id, now(), created_at, run_at, claimed_at, lease_token, worker_id, parks, 5, priority,
@@ -214,15 +213,12 @@ pub(crate) async fn final_many(
     let errors: Vec<Option<&str>> = rows.iter().map(|row| row.error).collect();
     let whys: Vec<Option<&str>> = rows.iter().map(|row| row.why).collect();
     sqlx::query_scalar!(
-        "with held as materialized (
-             select t.id, u.state, u.output, u.class, u.error, u.why
-             from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[])
-                      as u(id, token, state, output, class, error, why)
-             join queue.task t on t.id = u.id
-             where t.lease_token = u.token and t.state = 4 and not t.has_children
-             for update of t skip locked),
-         gone as (delete from queue.task t using held h where t.id = h.id
-                  returning t.*, h.state as end_state, h.output, h.class, h.error, h.why as end_why)
+        "with gone as (
+             delete from queue.task t
+             using unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[])
+                       as u(id, token, state, output, class, error, why)
+             where t.id = u.id and t.lease_token = u.token and t.state = 4 and not t.has_children
+             returning t.*, u.state as end_state, u.output, u.class, u.error, u.why as end_why)
          insert into queue.task_history (id, finished_at, created_at, run_at, started_at, lease_token, worker_id, parks, state, priority,
              version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, why, error_class, error, payload, output)
          select id, now(), created_at, run_at, claimed_at, lease_token, worker_id, parks, end_state, priority,

@@ -15,6 +15,7 @@ const CLAIM_SECONDS: &str = "spool_queue_claim_seconds";
 const CLAIMED: &str = "spool_queue_claimed_total";
 const PICKUP_SECONDS: &str = "spool_queue_pickup_seconds";
 const FLUSH_SECONDS: &str = "spool_queue_flush_seconds";
+const PROMOTED: &str = "spool_queue_promoted_total";
 const SLOTS_FREE: &str = "spool_queue_slots_free";
 const DATABASE_ERRORS: &str = "spool_queue_database_errors_total";
 const CONNECTED: &str = "spool_queue_database_connected";
@@ -31,6 +32,7 @@ pub fn describe() {
     describe_counter!(CLAIMED, "Tasks claimed by this process, by queue");
     describe_histogram!(PICKUP_SECONDS, Unit::Seconds, "Time from ready to claimed, by queue");
     describe_histogram!(FLUSH_SECONDS, Unit::Seconds, "Time of one statement that completes a batch");
+    describe_counter!(PROMOTED, "Scheduled and parked tasks that this process made ready");
     describe_gauge!(SLOTS_FREE, "Free slots of this worker, by queue");
     describe_counter!(DATABASE_ERRORS, "Statements of the worker's own loops that failed, by operation");
     describe_gauge!(CONNECTED, "1 while the worker reaches its database");
@@ -76,6 +78,12 @@ pub(crate) fn claimed(queue: &str, started: Instant, waited: impl Iterator<Item 
 
 pub(crate) fn flushed(took: Duration) {
     histogram!(FLUSH_SECONDS).record(took);
+}
+
+pub(crate) fn promoted(count: i64) {
+    if count > 0 {
+        counter!(PROMOTED).increment(count.unsigned_abs());
+    }
 }
 
 pub(crate) fn slots_free(queue: &str, free: usize) {

@@ -1,30 +1,39 @@
-//! How a worker is put together and started.
+//! How a worker is put together.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use sqlx::PgPool;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    claim::{DEADLINE_SLACK, Kinds},
     error::WorkerError,
     handler::{Handler, Registered},
-    id::WorkerId,
+    worker::{
+        core::{Core, Lane},
+        running::Worker,
+    },
 };
 
 /// Slots of a queue that was not given any.
-pub const DEFAULT_SLOTS: usize = 256;
+const DEFAULT_SLOTS: usize = 256;
 
 /// Puts a worker together.
 #[must_use = "a worker does nothing until it is started"]
 pub struct WorkerBuilder {
-    pub(crate) name: String,
-    pub(crate) pool: PgPool,
-    pub(crate) lease: Duration,
-    pub(crate) heartbeat: Duration,
-    pub(crate) poll: Duration,
-    pub(crate) pgbouncer: bool,
-    pub(crate) slots: BTreeMap<String, usize>,
-    pub(crate) handlers: Vec<Registered>,
+    name: String,
+    pool: PgPool,
+    lease: Duration,
+    heartbeat: Duration,
+    poll: Duration,
+    pgbouncer: bool,
+    slots: BTreeMap<String, usize>,
+    handlers: Vec<Registered>,
 }
 
 impl WorkerBuilder {
@@ -49,7 +58,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// How often the lease is renewed; 3 s by default.
+    /// How often the lease is renewed; 3 s by default. Must be shorter than the lease.
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
         self.heartbeat = heartbeat;
         self
@@ -83,29 +92,76 @@ impl WorkerBuilder {
     ///
     /// # Errors
     /// When the worker was put together wrongly.
-    pub async fn start(self, _shutdown: CancellationToken, _grace: Duration) -> Result<Worker, WorkerError> {
-        Ok(Worker {})
+    pub async fn start(self, shutdown: CancellationToken, grace: Duration) -> Result<Worker, WorkerError> {
+        let core = self.build()?;
+        Ok(Worker::start(Arc::new(core), shutdown, grace).await)
     }
 
     /// Runs the worker until `shutdown` is triggered, then stops claiming, waits up to `grace` for what runs, and hands the rest back.
     ///
     /// # Errors
-    /// When the worker was put together wrongly. Nothing else ends it: it survives the database.
+    /// When the worker was put together wrongly. Nothing else ends it: it outlives the database.
     pub async fn run_until(self, shutdown: CancellationToken, grace: Duration) -> Result<(), WorkerError> {
         self.start(shutdown, grace).await?.finished().await;
         Ok(())
     }
+
+    fn build(self) -> Result<Core, WorkerError> {
+        let setting = |why: &str| WorkerError::Setting { name: self.name.clone(), why: why.to_owned() };
+        if self.handlers.is_empty() {
+            return Err(WorkerError::NoHandlers(self.name));
+        }
+        if self.heartbeat >= self.lease {
+            return Err(setting("the heartbeat must be shorter than the lease"));
+        }
+        if self.heartbeat.is_zero() || self.poll.is_zero() {
+            return Err(setting("heartbeat and poll must be longer than nothing"));
+        }
+        let mut by_queue: BTreeMap<&'static str, Vec<&Registered>> = BTreeMap::new();
+        for handler in &self.handlers {
+            by_queue.entry(handler.queue).or_default().push(handler);
+        }
+        let mut lanes = Vec::with_capacity(by_queue.len());
+        for (queue, handlers) in by_queue {
+            let slots = self.slots.get(queue).copied().unwrap_or(DEFAULT_SLOTS);
+            if slots == 0 || slots > Semaphore::MAX_PERMITS / 2 {
+                return Err(setting(&format!("the slots of queue {queue} must be at least 1")));
+            }
+            lanes.push(Arc::new(Lane {
+                queue: queue.to_owned(),
+                slots,
+                free: Semaphore::new(slots),
+                wake: Notify::new(),
+                kinds: kinds(&handlers),
+            }));
+        }
+        let mut handlers = HashMap::with_capacity(self.handlers.len());
+        for handler in self.handlers {
+            let kind = handler.kind;
+            if handlers.insert(kind, handler).is_some() {
+                return Err(WorkerError::TwoHandlers(kind.to_owned()));
+            }
+        }
+        Ok(Core::new(
+            self.name,
+            self.lease,
+            self.heartbeat,
+            self.poll,
+            self.pgbouncer,
+            handlers,
+            lanes,
+            self.pool,
+        ))
+    }
 }
 
-/// A worker that runs.
-pub struct Worker {}
-
-impl Worker {
-    /// The number of this process start; another one when the worker was given up for dead and came back.
-    pub fn id(&self) -> WorkerId {
-        WorkerId(0)
+fn kinds(handlers: &[&Registered]) -> Kinds {
+    let mut kinds = Kinds::default();
+    for handler in handlers {
+        let deadline = handler.timeout.saturating_add(DEADLINE_SLACK).as_millis();
+        kinds.names.push(handler.kind.to_owned());
+        kinds.deadlines_ms.push(i32::try_from(deadline).unwrap_or(i32::MAX));
+        kinds.max_attempts.push(i16::try_from(handler.retry.max_attempts()).unwrap_or(i16::MAX));
     }
-
-    /// Waits until it has shut down.
-    pub async fn finished(self) {}
+    kinds
 }

@@ -1,5 +1,20 @@
 //! A worker: claims tasks, runs handlers, records outcomes, keeps its lease.
+//!
+//! One process start has one row and one lease. Per queue there is a claimer and an apalis worker; for all of them together
+//! one completer, one heartbeat, one reaper, one look-out and one listener, each a loop of its own that outlives the database.
 
+mod backend;
+mod beat;
 mod builder;
+mod claimer;
+mod completer;
+mod core;
+mod execute;
+mod listener;
+mod lookout;
+mod reaper;
+mod running;
+mod session;
 
-pub use builder::{Worker, WorkerBuilder};
+pub use builder::WorkerBuilder;
+pub use running::Worker;

@@ -1,0 +1,232 @@
+//! Registers the worker and keeps its lease. On a timer of its own: nothing that handlers do can delay it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::types::Json;
+use tokio::sync::watch;
+
+use crate::{
+    ending::{Again, RunOutcome},
+    finish::{self, AgainRow, Fence},
+    id::{LeaseToken, TaskId, WorkerId},
+    insert::milliseconds,
+    metrics,
+    run::StopReason,
+    state::TaskState,
+    worker::core::{Backoff, Core},
+};
+
+/// What the database says of this worker.
+struct Answer {
+    alive: bool,
+    running: Vec<Row>,
+}
+
+struct Row {
+    task: TaskId,
+    token: LeaseToken,
+    attempt: u16,
+    claimed_at: chrono::DateTime<chrono::Utc>,
+    stop: bool,
+    /// Claimed longer than a lease ago.
+    old: bool,
+}
+
+/// Since when the database has answered without interruption; none while it does not.
+pub(crate) type Healthy = watch::Sender<Option<Instant>>;
+
+/// Registers until it works or the worker is stopped. The reaper may rescue only one lease after this moment.
+pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
+    let mut backoff = Backoff::new();
+    loop {
+        match try_register(core).await {
+            Ok(id) => {
+                core.set_id(id);
+                healthy.send_replace(Some(Instant::now()));
+                metrics::connected(true);
+                tracing::info!(worker = %core.name, id = %id, "registered");
+                return true;
+            }
+            Err(error) => core.failed("register", &error),
+        }
+        tokio::select! {
+            () = backoff.pause() => {}
+            () = core.stopping.cancelled() => return false,
+        }
+    }
+}
+
+async fn try_register(core: &Core) -> Result<WorkerId, sqlx::Error> {
+    let slots: HashMap<&str, usize> =
+        core.lanes.iter().map(|lane| (lane.queue.as_str(), lane.slots)).collect();
+    let mut session = core.watch.open().await?;
+    let id = sqlx::query_scalar!(
+        "insert into queue.worker (name, host, pid, slots, lease_until)
+         values ($1, $2, $3, $4, now() + $5::bigint * interval '1 millisecond') returning id",
+        core.name,
+        host(),
+        std::process::id() as i32,
+        Json(slots) as _,
+        milliseconds(core.lease)
+    )
+    .fetch_one(&mut *session)
+    .await?;
+    session.done().await?;
+    Ok(WorkerId(id))
+}
+
+fn host() -> String {
+    let from_kernel =
+        || std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned());
+    std::env::var("HOSTNAME")
+        .ok()
+        .or_else(from_kernel)
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Renews the lease until the worker ends.
+pub(crate) async fn run(core: Arc<Core>, healthy: Healthy) {
+    let mut backoff = Backoff::new();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(core.heartbeat) => {}
+            () = core.beat_now.notified() => {}
+            () = core.ending.cancelled() => return,
+        }
+        while let Err(error) = beat(&core, &healthy).await {
+            healthy.send_replace(None);
+            metrics::connected(false);
+            core.failed("heartbeat", &error);
+            tokio::select! {
+                () = backoff.pause() => {}
+                () = core.ending.cancelled() => return,
+            }
+        }
+        backoff.reset();
+    }
+}
+
+async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
+    // Tokens that were admitted before the question was asked: only of these the answer can say that they are gone.
+    let known: HashSet<i64> = core.with_live(|live| live.keys().copied().collect());
+    let asked = Instant::now();
+    let answer = match tokio::time::timeout(core.lease / 2, ask(core)).await {
+        Ok(answer) => answer?,
+        Err(_) => return Err(sqlx::Error::PoolTimedOut),
+    };
+    healthy.send_if_modified(|since| {
+        let back = since.is_none();
+        if back {
+            *since = Some(asked);
+            metrics::connected(true);
+        }
+        back
+    });
+    if !answer.alive {
+        metrics::lease_lost();
+        tracing::warn!(worker = %core.name, id = %core.id(), "this worker was given up for dead; its tasks run elsewhere");
+        core.stop_all(StopReason::LeaseLost);
+        register(core, healthy).await;
+        core.wake_all();
+        return Ok(());
+    }
+    let held: HashSet<i64> = answer.running.iter().map(|row| row.token.0).collect();
+    let stops: HashSet<i64> = answer.running.iter().filter(|row| row.stop).map(|row| row.token.0).collect();
+    core.with_live(|live| {
+        for (token, entry) in live {
+            if stops.contains(token) {
+                entry.shared.stop(StopReason::Canceled);
+            } else if known.contains(token) && !held.contains(token) && !entry.shared.wrote_itself() {
+                tracing::debug!(task = %entry.task, token, "the task is not ours any more");
+                entry.shared.stop(StopReason::LeaseLost);
+            }
+        }
+    });
+    hand_back_orphans(core, &answer.running).await
+}
+
+async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    let id = core.id();
+    let rows = sqlx::query!(
+        r#"with me as (
+               update queue.worker set beat_at = now(), lease_until = now() + $2::bigint * interval '1 millisecond'
+               where id = $1 and dead_at is null returning id)
+           select m.id as "me?", t.id as "task?", t.lease_token as "token?", t.attempt as "attempt?", t.claimed_at as "claimed_at?",
+                  t.cancel_why is not null as "stop!", coalesce(t.claimed_at < now() - $2::bigint * interval '1 millisecond', false) as "old!"
+           from (select 1) one left join me m on true left join queue.task t on t.worker_id = $1"#,
+        id.0,
+        milliseconds(core.lease)
+    )
+    .fetch_all(&mut *session)
+    .await?;
+    session.done().await?;
+    let alive = rows.first().is_some_and(|row| row.me.is_some());
+    let running = rows
+        .into_iter()
+        .filter_map(|row| {
+            Some(Row {
+                task: TaskId(row.task?),
+                token: LeaseToken(row.token?),
+                attempt: row.attempt?.unsigned_abs(),
+                claimed_at: row.claimed_at?,
+                stop: row.stop,
+                old: row.old,
+            })
+        })
+        .collect();
+    Ok(Answer { alive, running })
+}
+
+/// A claim whose answer was lost on the way leaves tasks that this worker holds without knowing it.
+async fn hand_back_orphans(core: &Core, running: &[Row]) -> Result<(), sqlx::Error> {
+    let again = Again {
+        state: TaskState::Ready,
+        delay: Duration::ZERO,
+        at: None,
+        why: None,
+        class: None,
+        error: None,
+        outcome: Some(RunOutcome::HandedBack),
+    };
+    let orphans: Vec<AgainRow<'_>> = core.with_live(|live| {
+        let fence = |row: &Row| Fence {
+            task: row.task,
+            token: row.token,
+            worker: core.id(),
+            attempt: row.attempt,
+            claimed_at: row.claimed_at,
+        };
+        running
+            .iter()
+            .filter(|row| row.old && !live.contains_key(&row.token.0))
+            .map(|row| AgainRow { fence: fence(row), again: &again })
+            .collect()
+    });
+    if orphans.is_empty() {
+        return Ok(());
+    }
+    tracing::warn!(worker = %core.name, tasks = orphans.len(), "tasks were claimed but never arrived; handed back");
+    let mut session = core.watch.open().await?;
+    finish::again_many(&mut session, &orphans).await?;
+    session.done().await?;
+    core.wake_all();
+    Ok(())
+}
+
+/// Ends the lease, so that nothing has to wait for it to run out.
+pub(crate) async fn sign_off(core: &Core) -> Result<(), sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    sqlx::query!(
+        "update queue.worker set stopped_at = now(), dead_at = coalesce(dead_at, now()), lease_until = now() where id = $1",
+        core.id().0
+    )
+    .execute(&mut *session)
+    .await?;
+    session.done().await
+}

@@ -1,0 +1,86 @@
+//! Claims tasks of one queue: as many as there are free slots, never more.
+
+use std::{sync::Arc, time::Instant};
+
+use apalis_core::task::{Task, builder::TaskBuilder};
+use tokio::sync::mpsc;
+
+use crate::{
+    claim::{self, Claim},
+    metrics,
+    worker::core::{Backoff, Claimed, Core, Lane},
+};
+
+/// More than this in one statement gains nothing and makes others wait.
+const LARGEST: usize = 500;
+
+pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Task<Claimed>>) {
+    let mut backoff = Backoff::new();
+    loop {
+        let first = tokio::select! {
+            permit = lane.free.acquire() => permit,
+            () = core.stopping.cancelled() => return,
+        };
+        let Ok(first) = first else { return };
+        let more = lane.free.available_permits().min(LARGEST - 1);
+        let more = lane.free.try_acquire_many(more as u32).ok();
+        let wanted = 1 + more.as_ref().map_or(0, tokio::sync::SemaphorePermit::num_permits);
+        let started = Instant::now();
+        let claims = match claim_once(&core, &lane, wanted).await {
+            Ok(claims) => claims,
+            Err(error) => {
+                drop((first, more));
+                core.failed("claim", &error);
+                tokio::select! {
+                    () = backoff.pause() => continue,
+                    () = core.stopping.cancelled() => return,
+                }
+            }
+        };
+        backoff.reset();
+        let short = claims.len() < wanted;
+        // The slots of the claimed tasks are given back when they end; the others at once.
+        first.forget();
+        if let Some(more) = more {
+            more.forget();
+        }
+        lane.free.add_permits(wanted - claims.len());
+        if !claims.is_empty() {
+            metrics::claimed(&lane.queue, started, claims.iter().map(|claim| claim.waited));
+            metrics::slots_free(&lane.queue, lane.free.available_permits());
+        }
+        for claimed in core.admit(claims) {
+            // The receiver lives as long as the worker: it ends after this loop.
+            if tasks.send(TaskBuilder::new(claimed).build()).await.is_err() {
+                return;
+            }
+        }
+        if short {
+            tokio::select! {
+                () = lane.wake.notified() => {}
+                () = core.stopping.cancelled() => return,
+            }
+        }
+    }
+}
+
+/// An answer that comes later than half a lease is not waited for: the heartbeat hands such tasks back.
+async fn claim_once(core: &Core, lane: &Lane, wanted: usize) -> Result<Vec<Claim>, sqlx::Error> {
+    let mut session = core.work.open().await?;
+    let answer = tokio::time::timeout(
+        core.lease / 2,
+        claim::claim(&mut session, core.id(), &lane.queue, wanted, &lane.kinds),
+    )
+    .await;
+    match answer {
+        Ok(Ok(claims)) => {
+            session.done().await?;
+            Ok(claims)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            session.abandon();
+            Err(sqlx::Error::PoolTimedOut)
+        }
+    }
+}

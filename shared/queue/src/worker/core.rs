@@ -1,0 +1,192 @@
+//! What the loops of one worker share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::PgPool;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    claim::{Claim, Kinds},
+    handler::Registered,
+    id::{TaskId, WorkerId},
+    metrics,
+    run::{Shared, StopReason},
+    worker::session::Sessions,
+};
+
+pub(crate) struct Core {
+    pub(crate) name: String,
+    pub(crate) lease: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) poll: Duration,
+    pub(crate) listen: bool,
+    pub(crate) handlers: HashMap<&'static str, Registered>,
+    /// For the handlers, and for what must be written alone.
+    pub(crate) pool: PgPool,
+    /// For claims and completions.
+    pub(crate) work: Sessions,
+    /// For heartbeat, reaper and look-out.
+    pub(crate) watch: Sessions,
+    pub(crate) lanes: Vec<Arc<Lane>>,
+    pub(crate) beat_now: Notify,
+    /// No more claims.
+    pub(crate) stopping: CancellationToken,
+    /// Everything of this worker ends.
+    pub(crate) ending: CancellationToken,
+    id: AtomicI64,
+    live: Mutex<HashMap<i64, Live>>,
+}
+
+/// One run that this process knows of, by its token, until its end is written.
+pub(crate) struct Live {
+    pub(crate) task: TaskId,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// One queue of a worker.
+pub(crate) struct Lane {
+    pub(crate) queue: String,
+    pub(crate) slots: usize,
+    pub(crate) free: Semaphore,
+    pub(crate) wake: Notify,
+    pub(crate) kinds: Kinds,
+}
+
+/// A task on its way from the claimer to the handler.
+pub(crate) struct Claimed {
+    pub(crate) claim: Claim,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Core {
+    #[expect(clippy::too_many_arguments, reason = "it is put together in one place")]
+    pub(crate) fn new(
+        name: String,
+        lease: Duration,
+        heartbeat: Duration,
+        poll: Duration,
+        pgbouncer: bool,
+        handlers: HashMap<&'static str, Registered>,
+        lanes: Vec<Arc<Lane>>,
+        pool: PgPool,
+    ) -> Self {
+        let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer);
+        let watch = Sessions::like(&pool, 3, pgbouncer);
+        Self {
+            name,
+            lease,
+            heartbeat,
+            poll,
+            listen: !pgbouncer,
+            handlers,
+            pool,
+            work,
+            watch,
+            lanes,
+            beat_now: Notify::new(),
+            stopping: CancellationToken::new(),
+            ending: CancellationToken::new(),
+            id: AtomicI64::new(0),
+            live: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> WorkerId {
+        WorkerId(self.id.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_id(&self, id: WorkerId) {
+        self.id.store(id.0, Ordering::Release);
+    }
+
+    fn live(&self) -> MutexGuard<'_, HashMap<i64, Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn admit(&self, claims: Vec<Claim>) -> Vec<Claimed> {
+        let mut live = self.live();
+        claims
+            .into_iter()
+            .map(|claim| {
+                let shared = Arc::new(Shared::new());
+                live.insert(claim.token.0, Live { task: claim.task, shared: Arc::clone(&shared) });
+                Claimed { claim, shared }
+            })
+            .collect()
+    }
+
+    pub(crate) fn forget(&self, tokens: impl IntoIterator<Item = i64>) {
+        let mut live = self.live();
+        for token in tokens {
+            live.remove(&token);
+        }
+    }
+
+    pub(crate) fn with_live<T>(&self, look: impl FnOnce(&HashMap<i64, Live>) -> T) -> T {
+        look(&self.live())
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.live().is_empty()
+    }
+
+    pub(crate) fn stop_all(&self, reason: StopReason) {
+        for live in self.live().values() {
+            live.shared.stop(reason);
+        }
+    }
+
+    /// Wakes the claimer of a queue, if this worker has it.
+    pub(crate) fn wake(&self, queue: &str) {
+        if let Some(lane) = self.lanes.iter().find(|lane| lane.queue == queue) {
+            lane.wake.notify_one();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        for lane in &self.lanes {
+            lane.wake.notify_one();
+        }
+    }
+
+    /// Counts and logs a failed statement of a loop, which goes on.
+    pub(crate) fn failed(&self, operation: &'static str, error: &sqlx::Error) {
+        metrics::database_error(operation);
+        tracing::warn!(worker = %self.name, operation, error = %error, "the database did not answer; trying again");
+    }
+}
+
+/// A pause between tries that does not hammer a database that is coming back, and does not beat in time with other workers.
+pub(crate) struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LAST: Duration = Duration::from_secs(1);
+
+    pub(crate) const fn new() -> Self {
+        Self { next: Self::FIRST }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.next = Self::FIRST;
+    }
+
+    pub(crate) async fn pause(&mut self) {
+        tokio::time::sleep(self.next.mul_f64(0.5 + rand::random::<f64>())).await;
+        self.next = (self.next * 2).min(Self::LAST);
+    }
+}
+
+pub(crate) fn jittered(interval: Duration) -> Duration {
+    interval.mul_f64(0.8 + 0.4 * rand::random::<f64>())
+}

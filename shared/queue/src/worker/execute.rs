@@ -1,0 +1,112 @@
+//! Runs one claimed task: its handler, its time, its end.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::sync::mpsc;
+
+use crate::{
+    ending::End,
+    handler::Completion,
+    outcome::{Done, Failure, Outcome},
+    retry::RetryPolicy,
+    run::{Run, Shared, StopReason},
+    worker::{
+        completer::{self, Ended},
+        core::{Claimed, Core, Lane},
+    },
+};
+
+/// How long a handler may go on after it was told to stop.
+const CANCEL_GRACE: Duration = Duration::from_secs(10);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+/// A kind that nobody here knows comes back later, perhaps to a newer worker.
+const UNKNOWN_KIND: Duration = Duration::from_secs(60);
+
+pub(crate) async fn execute(core: Arc<Core>, lane: Arc<Lane>, ended: mpsc::Sender<Ended>, claimed: Claimed) {
+    let Claimed { claim, shared } = claimed;
+    let known = core.handlers.get(claim.kind.as_str()).filter(|handler| handler.queue == lane.queue);
+    let policy = known.map_or(RetryPolicy::DEFAULT, |handler| handler.retry);
+    let timeout = claim.timeout.or(known.map(|handler| handler.timeout)).unwrap_or_default();
+    let run = Run::new(claim, policy, timeout, core.pool.clone(), Arc::clone(&shared));
+    let completion = known.map_or(Completion::Batched, |handler| handler.completion);
+    let end = match known {
+        _ if core.stopping.is_cancelled() => Some(End::HandBack),
+        None => {
+            tracing::warn!(kind = run.kind(), task = %run.task_id(), "no handler of this kind here; parked");
+            Some(End::Said(Outcome::park_in(
+                UNKNOWN_KIND,
+                format!("worker {} has no handler for {}", core.name, run.kind()),
+            )))
+        }
+        Some(handler) => {
+            let mut running =
+                AssertUnwindSafe(Arc::clone(&handler.handler).start(run.clone())).catch_unwind();
+            let end = tokio::select! {
+                biased;
+                said = &mut running => said_to_end(said, &shared),
+                reason = told_to_stop(&shared) => stopped_to_end(reason),
+                () = tokio::time::sleep(timeout) => Some(End::Broken {
+                    class: "timeout",
+                    error: format!("took longer than {} s", timeout.as_secs_f64()),
+                }),
+            };
+            // Destructors of a handler that was cut off may panic too.
+            drop(catch_unwind(AssertUnwindSafe(move || drop(running))));
+            end
+        }
+    };
+    let alone = completion == Completion::Alone;
+    let ended_run = Ended { run, end };
+    if alone || ended_run.end.is_none() {
+        completer::alone(&core, ended_run).await;
+        lane.free.add_permits(1);
+    } else {
+        // Waits when the database cannot follow: no more is claimed than can be recorded.
+        drop(ended.send(ended_run).await);
+        lane.free.add_permits(1);
+    }
+}
+
+/// None: nothing is left to write.
+fn said_to_end(said: Result<Result<Done, Failure>, Box<dyn Any + Send>>, shared: &Shared) -> Option<End> {
+    match said {
+        Ok(Ok(Done::Committed(_))) => None,
+        Ok(Ok(Done::Outcome(outcome))) => Some(End::Said(outcome)),
+        Ok(Err(failure)) => Some(match shared.reason() {
+            // It failed because it was told to stop.
+            Some(StopReason::Shutdown) => End::HandBack,
+            _ => End::Said(failure.into()),
+        }),
+        Err(panic) => {
+            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            Some(End::Broken {
+                class: "panic",
+                error: text.unwrap_or_else(|| "the handler panicked".to_owned()),
+            })
+        }
+    }
+}
+
+/// Comes when a handler that was told to stop has not done so in time.
+async fn told_to_stop(shared: &Shared) -> StopReason {
+    shared.stop.cancelled().await;
+    let reason = shared.reason().unwrap_or(StopReason::Canceled);
+    let grace = if reason == StopReason::Shutdown { SHUTDOWN_GRACE } else { CANCEL_GRACE };
+    tokio::time::sleep(grace).await;
+    reason
+}
+
+fn stopped_to_end(reason: StopReason) -> Option<End> {
+    match reason {
+        // The reason that was given stands in the row.
+        StopReason::Canceled | StopReason::Shutdown => Some(End::HandBack),
+        StopReason::LeaseLost => None,
+    }
+}

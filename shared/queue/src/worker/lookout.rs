@@ -1,0 +1,126 @@
+//! Looks for work without being told: makes due tasks ready, finds queues where something is ready. Polling is the truth.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    metrics,
+    worker::core::{Backoff, Core, jittered},
+};
+
+/// Tasks made ready in one statement.
+const LARGEST: i64 = 1000;
+/// When tasks come due all the time it is looked no more often than this.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// Partitions are made at least this often.
+const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
+
+struct Seen {
+    ready: Vec<String>,
+    next: Option<Duration>,
+    more: bool,
+}
+
+pub(crate) async fn run(core: Arc<Core>) {
+    let mut backoff = Backoff::new();
+    loop {
+        let pause = match look(&core).await {
+            Ok(seen) => {
+                backoff.reset();
+                for queue in &seen.ready {
+                    core.wake(queue);
+                }
+                if seen.more { Duration::ZERO } else { next_look(jittered(core.poll), seen.next) }
+            }
+            Err(error) => {
+                core.failed("look", &error);
+                backoff.pause().await;
+                Duration::ZERO
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = core.stopping.cancelled() => return,
+        }
+    }
+}
+
+fn next_look(poll: Duration, due: Option<Duration>) -> Duration {
+    due.map_or(poll, |due| due.max(SHORTEST).min(poll))
+}
+
+async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
+    let queues: Vec<&str> = core.lanes.iter().map(|lane| lane.queue.as_str()).collect();
+    let mut session = core.watch.open().await?;
+    let asked = sqlx::query!(
+        r#"with due as materialized (
+               select id from queue.task where state in (1, 2) and run_at <= now() order by run_at limit $2 for update skip locked),
+           moved as (update queue.task t set state = 0, why = null where t.id = any(array(select id from due)) returning t.queue)
+           select (select count(*) from moved) as "moved!",
+                  (select extract(epoch from min(t.run_at) - now()) * 1000 from queue.task t where t.state in (1, 2) and t.run_at > now())::float8 as next_ms,
+                  array(select q from unnest($1::text[]) q
+                        where (exists (select from moved m where m.queue = q) or exists (select from queue.task t where t.queue = q and t.state = 0))
+                          and not exists (select from queue.queue p where p.name = q and p.paused_at is not null)) as "ready!""#,
+        &queues as &[&str],
+        LARGEST
+    )
+    .fetch_one(&mut *session);
+    let row = match tokio::time::timeout(core.lease, asked).await {
+        Ok(row) => row?,
+        Err(_) => {
+            session.abandon();
+            return Err(sqlx::Error::PoolTimedOut);
+        }
+    };
+    session.done().await?;
+    metrics::promoted(row.moved);
+    let next = row.next_ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1000.0));
+    Ok(Seen { ready: row.ready, next, more: row.moved >= LARGEST })
+}
+
+/// Makes partitions ahead, and forgets workers that have been dead for a month.
+pub(crate) async fn maintain(core: Arc<Core>) {
+    loop {
+        match tidy(&core).await {
+            Ok(()) => {}
+            Err(error) => core.failed("maintain", &error),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(jittered(PARTITIONS / 6)) => {}
+            () = core.stopping.cancelled() => return,
+        }
+    }
+}
+
+async fn tidy(core: &Core) -> Result<(), sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    let mine = sqlx::query_scalar!(
+        r#"update queue.duty set done_at = now() where name = 'partitions' and done_at <= now() - $1::float8 * interval '1 second'
+           returning 1 as "mine!""#,
+        PARTITIONS.as_secs_f64()
+    )
+    .fetch_optional(&mut *session)
+    .await?;
+    if mine.is_some() {
+        sqlx::query!("select queue.make_partitions(1)").execute(&mut *session).await?;
+        sqlx::query!(
+            "delete from queue.worker w where dead_at < now() - interval '30 days' and not exists (select from queue.task t where t.worker_id = w.id)"
+        )
+        .execute(&mut *session)
+        .await?;
+    }
+    session.done().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_look_is_when_something_comes_due_but_not_too_soon() {
+        let ms = Duration::from_millis;
+        assert_eq!(next_look(ms(600), None), ms(600));
+        assert_eq!(next_look(ms(600), Some(ms(300))), ms(300));
+        assert_eq!(next_look(ms(600), Some(ms(3))), SHORTEST);
+        assert_eq!(next_look(ms(600), Some(ms(9000))), ms(600));
+    }
+}

@@ -1,0 +1,200 @@
+//! Rescues the tasks of dead workers and those past their deadline. Every worker can; one does at a time.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use crate::{
+    bell::Bell,
+    ending::RunOutcome,
+    insert::milliseconds,
+    metrics,
+    state::TaskState,
+    worker::core::{Core, jittered},
+};
+
+/// How often it is looked for dead workers.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Tasks per round.
+const LARGEST: i64 = 500;
+/// Before a task that ran past its deadline is tried again.
+const AFTER_DEADLINE: Duration = Duration::from_secs(5);
+/// Attempts of a task that no worker who knew its kind ever claimed.
+const ATTEMPTS: i16 = 4;
+
+pub(crate) async fn run(core: Arc<Core>, healthy: watch::Receiver<Option<Instant>>) {
+    let interval = INTERVAL.min(core.lease / 4);
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(jittered(interval)) => {}
+            () = core.ending.cancelled() => return,
+        }
+        // After an outage all leases look expired; their owners get one lease of time to say that they live.
+        let safe = healthy.borrow().is_some_and(|since| since.elapsed() >= core.lease);
+        if !safe {
+            continue;
+        }
+        if let Err(error) = round(&core, interval).await {
+            core.failed("reap", &error);
+        }
+    }
+}
+
+struct Lost {
+    id: i64,
+    token: i64,
+    worker: i64,
+    attempt: i16,
+    claimed_at: chrono::DateTime<chrono::Utc>,
+    last: bool,
+    stop: Option<String>,
+    dead: bool,
+}
+
+async fn round(core: &Core, interval: Duration) -> Result<(), sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    let mine = sqlx::query_scalar!(
+        r#"with turn as (
+               update queue.duty set done_at = now()
+               where name = 'reap' and done_at <= now() - $1::bigint * interval '1 millisecond'
+                 and now() - pg_postmaster_start_time() >= $2::bigint * interval '1 millisecond'
+               returning name),
+           gone as (update queue.worker set dead_at = now() where dead_at is null and lease_until < now() and exists (select from turn) returning id)
+           select (select count(*) from gone) as "dead!" from turn"#,
+        milliseconds(interval.mul_f64(0.7)),
+        milliseconds(core.lease)
+    )
+    .fetch_optional(&mut *session)
+    .await?;
+    session.done().await?;
+    let Some(dead) = mine else { return Ok(()) };
+    if dead > 0 {
+        tracing::warn!(worker = %core.name, dead, "workers did not renew their lease");
+    }
+    while rescue(core).await? as i64 >= LARGEST {}
+    Ok(())
+}
+
+/// One batch. Whatever makes a task rescuable cannot be undone, so the token is all that the writes must check.
+async fn rescue(core: &Core) -> Result<usize, sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    let lost = sqlx::query_as!(
+        Lost,
+        r#"select t.id, t.lease_token as "token!", t.worker_id as "worker!", t.attempt, t.claimed_at as "claimed_at!",
+                  t.attempt >= coalesce(t.max_attempts, $2) as "last!", t.cancel_why as stop, w.id is null as "dead!"
+           from queue.task t left join queue.worker w on w.id = t.worker_id and w.dead_at is null
+           where t.worker_id is not null and (w.id is null or t.deadline_at < now())
+           order by t.id limit $1"#,
+        LARGEST,
+        ATTEMPTS
+    )
+    .fetch_all(&mut *session)
+    .await?;
+    session.done().await?;
+    let count = lost.len();
+    let (again, end): (Vec<Lost>, Vec<Lost>) =
+        lost.into_iter().partition(|lost| lost.stop.is_none() && !lost.last);
+    let mut bell = Bell::silent();
+    if !again.is_empty() {
+        bell.merge(give_back(core, &again).await?);
+    }
+    for lost in end {
+        bell.merge(end_it(core, &lost).await?);
+    }
+    if count > 0 {
+        core.wake_all();
+        bell.ring(core.watch.pool()).await;
+    }
+    Ok(count)
+}
+
+fn outcome(lost: &Lost) -> RunOutcome {
+    if lost.dead { RunOutcome::LeaseExpired } else { RunOutcome::DeadlinePassed }
+}
+
+fn story(lost: &Lost) -> String {
+    if lost.dead {
+        format!("worker {} stopped renewing its lease", lost.worker)
+    } else {
+        "the run passed its deadline".to_owned()
+    }
+}
+
+/// The attempt counts: a task that kills its worker must not do so for ever.
+async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
+    let ids: Vec<i64> = lost.iter().map(|lost| lost.id).collect();
+    let tokens: Vec<i64> = lost.iter().map(|lost| lost.token).collect();
+    let dead: Vec<bool> = lost.iter().map(|lost| lost.dead).collect();
+    let codes: Vec<i16> = lost.iter().map(|lost| outcome(lost).code()).collect();
+    let stories: Vec<String> = lost.iter().map(story).collect();
+    let workers: Vec<i64> = lost.iter().map(|lost| lost.worker).collect();
+    let claimed: Vec<_> = lost.iter().map(|lost| lost.claimed_at).collect();
+    let mut session = core.watch.open().await?;
+    let queues = sqlx::query_scalar!(
+        r#"with given as (select * from unnest($1::bigint[], $2::bigint[], $3::boolean[], $4::smallint[], $5::text[], $6::bigint[], $7::timestamptz[])
+                                        as u(id, token, dead, code, story, worker, claimed)),
+           held as materialized (
+               select t.id, g.token, g.dead, g.code, g.story, g.worker, g.claimed from given g join queue.task t on t.id = g.id
+               where t.lease_token = g.token and t.state = 4 and t.cancel_why is null
+               order by t.id for update of t skip locked),
+           moved as (
+               update queue.task t
+               set state = case when h.dead then 0 else 1 end,
+                   run_at = case when h.dead then t.run_at else now() + $8::bigint * interval '1 millisecond' end,
+                   worker_id = null, claimed_at = null, deadline_at = null, wake = false, last_error = h.story
+               from held h where t.id = h.id
+               returning t.id, t.queue, t.attempt, h.token, h.code, h.story, h.worker, h.claimed),
+           noted as (
+               insert into queue.run (task_id, lease_token, started_at, worker_id, attempt, outcome, counted, error_class, error)
+               select id, token, claimed, worker, attempt, code, true, 'rescued', story from moved)
+           select distinct queue from moved"#,
+        &ids,
+        &tokens,
+        &dead,
+        &codes,
+        &stories,
+        &workers,
+        &claimed,
+        milliseconds(AFTER_DEADLINE)
+    )
+    .fetch_all(&mut *session)
+    .await?;
+    session.done().await?;
+    for lost in lost {
+        tracing::warn!(task = lost.id, token = lost.token, why = outcome(lost).as_str(), "rescued a task");
+        metrics::rescued(outcome(lost).as_str(), 1);
+    }
+    Ok(Bell::of(queues))
+}
+
+/// It was asked to stop, or has no attempts left.
+async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
+    let state = if lost.stop.is_some() { TaskState::Canceled } else { TaskState::Failed };
+    let mut session = core.watch.open().await?;
+    let ring = sqlx::query_scalar!(
+        "select queue.finish($1, $2, $3, null, $4, $5, $6)",
+        lost.id,
+        lost.token,
+        state.code(),
+        outcome(lost).as_str(),
+        story(lost),
+        lost.stop
+    )
+    .fetch_one(&mut *session)
+    .await?;
+    session.done().await?;
+    if ring.is_some() {
+        tracing::warn!(
+            task = lost.id,
+            token = lost.token,
+            attempt = lost.attempt,
+            state = state.as_str(),
+            "ended a task whose worker was lost"
+        );
+        metrics::rescued(outcome(lost).as_str(), 1);
+    }
+    Ok(Bell::of(ring.unwrap_or_default()))
+}
