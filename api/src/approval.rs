@@ -10,8 +10,8 @@ use crate::error::{ApiError, Code};
 
 /// Approves and enqueues. The caller commits, then rings.
 pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) -> Result<Bell, ApiError> {
-    let (revision, spec, scenes) = match jobs::approve(conn, job_id, owner).await? {
-        Approval::Approved { revision, spec, scenes } => (revision, spec, scenes),
+    let (revision, client, spec, scenes) = match jobs::approve(conn, job_id, owner).await? {
+        Approval::Approved { revision, client_id, spec, scenes } => (revision, client_id, spec, scenes),
         Approval::Unknown => return Err(ApiError::not_found("job", job_id).with("job_id", job_id)),
         Approval::NotPending(state) => {
             let why = format!("job {job_id} is {state}; only a pending job can be approved");
@@ -21,8 +21,6 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
                 .with("reason", why));
         }
     };
-    // Tasks are shared out fairly between clients.
-    let client = jobs::show(conn, job_id, None).await?.and_then(|job| job.client_id);
     let plan = tasks::plan(&Approved {
         job_id,
         revision,
@@ -37,6 +35,7 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
         let mut new = NewTask::new(task.kind.as_str(), task.kind.queue(), PAYLOAD_VERSION, &task.payload)
             .unique_key(&task.key)
             .group_key(tasks::group_key(job_id));
+        // Tasks are shared out fairly between clients.
         if let Some(client) = client {
             new = new.share_key(client.to_string());
         }

@@ -72,7 +72,8 @@ async fn killed_at_every_point_of_one_job_it_still_completes() {
     assert_eq!(job["status"], "completed", "{job}");
     system.ledgers_agree(id, PURCHASES).await;
     system.nothing_else_was_bought().await;
-    let left: Vec<_> = std::fs::read_dir(crash_dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(crash_dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(left.is_empty(), "not reached: {left:?}");
     system.stop().await;
 }

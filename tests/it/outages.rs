@@ -10,15 +10,18 @@ use system_tests::wait;
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
 async fn postmaster(system: &System) -> i32 {
     let pool = system.database().await;
-    let folder: String =
-        sqlx::query_scalar("SELECT current_setting('data_directory')").fetch_one(&pool).await.expect("a folder");
+    let folder: String = sqlx::query_scalar("SELECT current_setting('data_directory')")
+        .fetch_one(&pool)
+        .await
+        .expect("a folder");
     let file = std::fs::read_to_string(format!("{folder}/postmaster.pid")).expect("postmaster.pid");
     file.lines().next().and_then(|pid| pid.trim().parse().ok()).expect("a pid")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_of_postgres_in_the_middle_of_a_job_needs_nobody() {
-    let system = System::start(&Options { workers: 2, speed: 30.0, cheap_media: true, ..Options::default() }).await;
+    let system =
+        System::start(&Options { workers: 2, speed: 30.0, cheap_media: true, ..Options::default() }).await;
     let campaign = system.campaign().await;
     let id = system.approved_job(&campaign, json!({})).await;
     wait::until("the first purchase", async || (!system.charges().await.is_empty()).then_some(())).await;
@@ -49,7 +52,7 @@ async fn a_worker_that_slept_past_its_lease_is_refused() {
     // The provider takes its time to answer, so that a worker can fall asleep while it waits.
     system
         .fault(json!({"match": {"route": "create", "model": "google/veo-3.1-fast"}, "times": 4,
-                      "fault": {"kind": "latency", "seconds": 3}}))
+                      "fault": {"kind": "latency", "response_ms": 3000}}))
         .await;
     let id = system.approved_job(&campaign, json!({"parameters": {"music": false}})).await;
     let sleeper = wait::until("a worker that waits for an answer", async || {
@@ -62,7 +65,8 @@ async fn a_worker_that_slept_past_its_lease_is_refused() {
     let job = system.finished(id).await;
     kill(Pid::from_raw(sleeper), Signal::SIGCONT).expect("it can be woken");
     assert_eq!(job["status"], "completed", "{job}");
-    wait::until("the late completion to be refused", async || (refused(&system).await > 0).then_some(())).await;
+    wait::until("the late completion to be refused", async || (refused(&system).await > 0).then_some(()))
+        .await;
     assert!(alive(sleeper), "it goes on working");
     system.ledgers_agree(id, 4).await;
     system.nothing_else_was_bought().await;
@@ -73,5 +77,8 @@ async fn a_worker_that_slept_past_its_lease_is_refused() {
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
 async fn refused(system: &System) -> i64 {
     let pool = system.database().await;
-    sqlx::query_scalar("SELECT count(*) FROM queue.run WHERE outcome = 8").fetch_one(&pool).await.expect("a count")
+    sqlx::query_scalar("SELECT count(*) FROM queue.run WHERE outcome = 8")
+        .fetch_one(&pool)
+        .await
+        .expect("a count")
 }

@@ -8,7 +8,16 @@ use tokio::process::Child;
 
 async fn simulator(data: &Path) -> (Child, String) {
     let mut child = command(program("spool-simulator"))
-        .args(["--listen", "127.0.0.1:0", "--cdn-listen", "127.0.0.1:0", "--speed", "60", "--announce", "--data-dir"])
+        .args([
+            "--listen",
+            "127.0.0.1:0",
+            "--cdn-listen",
+            "127.0.0.1:0",
+            "--speed",
+            "60",
+            "--announce",
+            "--data-dir",
+        ])
         .arg(data)
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -26,7 +35,8 @@ fn scripts(language: &str) -> PathBuf {
 
 async fn must_succeed(mut command: tokio::process::Command, what: &str) {
     let output = command.output().await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{what} failed:\n{said}");
 }
 
@@ -62,7 +72,9 @@ async fn python() {
     venv.args(["-m", "venv", "venv"]).current_dir(dir.path());
     must_succeed(venv, "python3 -m venv").await;
     let mut install = command(dir.path().join("venv/bin/pip"));
-    install.args(["install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"]).current_dir(dir.path());
+    install
+        .args(["install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"])
+        .current_dir(dir.path());
     must_succeed(install, "pip install").await;
     let data = tempfile::tempdir().unwrap();
     let (_simulator, address) = simulator(data.path()).await;

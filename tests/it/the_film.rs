@@ -20,7 +20,11 @@ async fn eight_photos_become_a_film_of_four_scenes_with_music() {
     let found = probe(&video).await;
     let stream = |kind: &str| {
         let streams = found["streams"].as_array().unwrap();
-        streams.iter().find(|s| s["codec_type"] == kind).unwrap_or_else(|| panic!("no {kind} in {found}")).clone()
+        streams
+            .iter()
+            .find(|s| s["codec_type"] == kind)
+            .unwrap_or_else(|| panic!("no {kind} in {found}"))
+            .clone()
     };
     let (picture_stream, sound) = (stream("video"), stream("audio"));
     assert_eq!((&picture_stream["codec_name"], &sound["codec_name"]), (&json!("h264"), &json!("aac")));

@@ -35,8 +35,14 @@ pub async fn mean_volume(video: &Path) -> f64 {
 
 /// A frame (or a photo, at zero) as a small grey picture.
 pub async fn picture(media: &Path, at: f64) -> Vec<u8> {
-    let output = command("ffmpeg")
-        .args(["-nostdin", "-v", "error", "-ss", &at.to_string(), "-i"])
+    let mut ffmpeg = command("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error"]);
+    // A photo has no time to seek in.
+    if at > 0.0 {
+        ffmpeg.args(["-ss", &at.to_string()]);
+    }
+    let output = ffmpeg
+        .arg("-i")
         .arg(media)
         .args(["-frames:v", "1", "-vf"])
         .arg(format!("scale=1920:1080:force_original_aspect_ratio=increase,crop=1920:1080,scale={SIDE}:{SIDE},format=gray"))

@@ -76,7 +76,8 @@ impl System {
     pub async fn start(options: &Options) -> Self {
         // As root, Postgres runs as another user, who must be able to enter; else its cluster would stay behind.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        let dir = tempfile::Builder::new().prefix("spool-test-").permissions(open).tempdir().expect("a folder");
+        let dir =
+            tempfile::Builder::new().prefix("spool-test-").permissions(open).tempdir().expect("a folder");
         Self::start_in(dir, options).await
     }
 

@@ -6,7 +6,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use spool_db::predictions;
+use spool_db::webhooks;
 use spool_provider::webhook::{self, WebhookError};
 use spool_queue::{TaskId, control};
 use utoipa::{IntoParams, ToSchema};
@@ -88,14 +88,14 @@ async fn record(
 ) -> Result<(), ApiError> {
     let mut transaction = state.db.begin().await?;
     let recorded =
-        predictions::record_webhook(&mut transaction, PROVIDER, delivery, prediction, external_id).await;
+        webhooks::record_webhook(&mut transaction, PROVIDER, delivery, prediction, external_id).await;
     let recorded = match recorded {
         // The id belongs to another row: a webhook at a wrong address proves nothing about ours. Only wake.
         Err(error) if error.is_constraint("predictions_external") => {
             tracing::warn!(%prediction, "a webhook names a provider id that is bound to another prediction");
             drop(transaction);
             transaction = state.db.begin().await?;
-            predictions::record_webhook(&mut transaction, PROVIDER, delivery, prediction, None).await?
+            webhooks::record_webhook(&mut transaction, PROVIDER, delivery, prediction, None).await?
         }
         other => other?,
     };

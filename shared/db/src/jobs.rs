@@ -167,22 +167,33 @@ pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resu
     }))
 }
 
-/// State and version only: what a conditional read needs.
+/// What a conditional read needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Raised by every visible change.
+    pub version: i64,
+    /// Where the job stands.
+    pub state: JobState,
+    /// One word for what is going on.
+    pub stage: String,
+}
+
+/// Version, state and stage only.
 pub async fn version(
     conn: &mut PgConnection,
     id: i64,
     owner: Option<Uuid>,
-) -> Result<Option<(i64, JobState)>, DbError> {
+) -> Result<Option<Version>, DbError> {
     const DOING: &str = "read the job's version";
     sqlx::query!(
-        "SELECT version, state FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        "SELECT version, state, stage FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
         id,
         owner
     )
     .fetch_optional(conn)
     .await
     .doing(DOING)?
-    .map(|row| Ok((row.version, parse_state(&row.state, DOING)?)))
+    .map(|row| Ok(Version { version: row.version, state: parse_state(&row.state, DOING)?, stage: row.stage }))
     .transpose()
 }
 
@@ -193,6 +204,8 @@ pub enum Approval {
     Approved {
         /// Its revision.
         revision: i32,
+        /// Whose it is: the key that the queue shares its workers fairly by.
+        client_id: Option<Uuid>,
         /// What to make.
         spec: JobSpec,
         /// Scene ids and versions in order.
@@ -208,7 +221,7 @@ pub enum Approval {
 pub async fn approve(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Approval, DbError> {
     const DOING: &str = "approve the job";
     let Some(row) = sqlx::query!(
-        "SELECT state, revision, spec FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
+        "SELECT state, revision, client_id, spec FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
         id,
         owner,
     )
@@ -237,6 +250,7 @@ pub async fn approve(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> R
     })?;
     Ok(Approval::Approved {
         revision: row.revision,
+        client_id: row.client_id,
         spec,
         scenes: scenes.into_iter().map(|scene| (scene.id, scene.version)).collect(),
     })
@@ -255,10 +269,14 @@ pub async fn lock(conn: &mut PgConnection, id: i64) -> Result<JobState, DbError>
 
 /// A task of the job has begun. Harmless when others had begun before.
 pub async fn begin(conn: &mut PgConnection, id: i64) -> Result<(), DbError> {
-    sqlx::query!("UPDATE jobs SET state = 'processing' WHERE id = $1 AND state = 'approved'", id)
-        .execute(conn)
-        .await
-        .doing("begin the job")?;
+    sqlx::query!(
+        "UPDATE jobs SET state = 'processing', version = version + 1, updated_at = now()
+         WHERE id = $1 AND state = 'approved'",
+        id
+    )
+    .execute(conn)
+    .await
+    .doing("begin the job")?;
     Ok(())
 }
 

@@ -18,3 +18,4 @@ pub mod predictions;
 pub mod progress;
 pub mod scenes;
 pub mod schema;
+pub mod webhooks;

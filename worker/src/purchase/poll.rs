@@ -133,6 +133,9 @@ async fn hand_to_collect(
         NewTask::new(TaskKind::Collect.as_str(), TaskKind::Collect.queue(), PAYLOAD_VERSION, &payload)
             .group_key(group_key(row.job_id))
             .unique_key(row.id.to_string());
+    if let Some(share) = run.share_key() {
+        task = task.share_key(share);
+    }
     if let Some(at) = left_at {
         task = task.run_at(at);
     }

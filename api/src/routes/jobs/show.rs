@@ -34,10 +34,10 @@ pub async fn show(
     let unknown = || ApiError::not_found("job", id).with("job_id", id);
     let mut conn = state.db.read().await?;
     if headers.contains_key(header::IF_NONE_MATCH) {
-        let (version, job_state) = jobs::version(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
-        let tag = tag(id, version, job_state, now);
+        let job = jobs::version(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
+        let tag = tag(id, job.version, job.state, now);
         if etag::none_match(&headers, &tag) {
-            return Ok((StatusCode::NOT_MODIFIED, headers_of(tag, job_state, "")).into_response());
+            return Ok((StatusCode::NOT_MODIFIED, headers_of(tag, job.state, &job.stage)).into_response());
         }
     }
     // The job before its scenes: a change in between makes the body newer than its tag, so the next poll fetches

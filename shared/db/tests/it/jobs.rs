@@ -58,7 +58,7 @@ async fn an_approval_that_rolls_back_leaves_it_pending(pool: PgPool) {
     let mut tx = pool.begin().await.unwrap();
     assert!(matches!(jobs::approve(&mut tx, job, None).await.unwrap(), Approval::Approved { .. }));
     drop(tx);
-    assert_eq!(jobs::version(&mut conn, job, None).await.unwrap().unwrap().1, JobState::Pending);
+    assert_eq!(jobs::version(&mut conn, job, None).await.unwrap().unwrap().state, JobState::Pending);
     assert!(matches!(jobs::approve(&mut conn, 999, None).await.unwrap(), Approval::Unknown));
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use spool_db::error::DbError;
 use spool_db::ledger::{self, JobMoney};
 use spool_db::predictions::{self, End, NewIntent, Slot, Tries};
-use spool_db::{limits, scenes};
+use spool_db::{limits, scenes, webhooks};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use sqlx::{PgConnection, PgPool};
@@ -38,6 +38,11 @@ async fn intend(conn: &mut PgConnection, slot: Slot) -> Result<Uuid, DbError> {
         estimate: ESTIMATE,
     };
     predictions::intend(conn, &new).await.map(|()| id)
+}
+
+async fn slot_of_its_own(conn: &mut PgConnection) -> Uuid {
+    let slot = slot(conn).await;
+    intend(conn, slot).await.unwrap()
 }
 
 fn end(state: PredictionState, cost: Micros) -> End<'static> {
@@ -101,14 +106,18 @@ async fn a_webhook_may_bring_the_id_first_and_may_come_twice(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let slot = slot(&mut conn).await;
     let id = intend(&mut conn, slot).await.unwrap();
-    let first = predictions::record_webhook(&mut conn, "replicate", "msg_1", id, Some("ext")).await.unwrap();
+    let first = webhooks::record_webhook(&mut conn, "replicate", "msg_1", id, Some("ext")).await.unwrap();
     assert!(first.first && first.task_id == Some(1));
-    let again = predictions::record_webhook(&mut conn, "replicate", "msg_1", id, Some("ext")).await.unwrap();
+    let again = webhooks::record_webhook(&mut conn, "replicate", "msg_1", id, Some("ext")).await.unwrap();
     assert!(!again.first);
+    // The same message with another prediction in its address binds nothing.
+    let other = slot_of_its_own(&mut conn).await;
+    webhooks::record_webhook(&mut conn, "replicate", "msg_1", other, Some("ext-2")).await.unwrap();
+    assert_eq!(predictions::get(&mut conn, other).await.unwrap().unwrap().external_id, None);
     let row = predictions::get(&mut conn, id).await.unwrap().unwrap();
     assert_eq!((row.state, row.external_id.as_deref()), (PredictionState::Submitted, Some("ext")));
     predictions::ended(&mut conn, id, &end(PredictionState::Succeeded, ESTIMATE)).await.unwrap();
-    let late = predictions::record_webhook(&mut conn, "replicate", "msg_2", id, Some("ext")).await.unwrap();
+    let late = webhooks::record_webhook(&mut conn, "replicate", "msg_2", id, Some("ext")).await.unwrap();
     assert_eq!(late.task_id, None, "nothing to wake any more");
 }
 
