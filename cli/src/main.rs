@@ -10,6 +10,7 @@ mod postgres;
 mod stack;
 mod supervisor;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -60,6 +61,21 @@ async fn execute(command: Command) -> Ending {
     }
 }
 
+/// An error and its causes, each on a line of its own. A cause that the line above already tells is left out: not
+/// every library keeps its source out of its message.
+fn told(error: &(dyn Error + 'static)) -> String {
+    let mut lines = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let line = source.to_string();
+        if !lines.iter().any(|above| above.contains(&line)) {
+            lines.push(line);
+        }
+        cause = source.source();
+    }
+    lines.join("\n  because: ")
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -67,13 +83,27 @@ async fn main() -> ExitCode {
     match execute(arguments.command).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
-            let mut cause = error.source();
-            while let Some(source) = cause {
-                eprintln!("  because: {source}");
-                cause = source.source();
-            }
+            eprintln!("error: {}", told(&*error));
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read the list")]
+    struct Outer(#[source] Middle);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the disk says: {0}")]
+    struct Middle(#[source] std::io::Error);
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let error = Outer(Middle(std::io::Error::other("no such thing")));
+        assert_eq!(told(&error), "cannot read the list\n  because: the disk says: no such thing");
     }
 }

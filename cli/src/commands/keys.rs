@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use secrecy::{ExposeSecret, SecretString};
+use spool_db::clients;
 use spool_db::keys::{self, NewKey, Scope};
 use uuid::Uuid;
 
@@ -42,7 +43,13 @@ async fn execute_create(create: Create) -> Ending {
     let token = schema::mint();
     let new =
         NewKey { name: &create.name, scopes: &create.scopes, client_id: create.client, expires_at: None };
-    keys::insert(&mut *pool.acquire().await?, &token, &new).await?;
+    let mut connection = pool.acquire().await?;
+    if let Some(client) = create.client
+        && clients::find(&mut connection, client, None).await?.is_none()
+    {
+        return Err(format!("there is no client {client}").into());
+    }
+    keys::insert(&mut connection, &token, &new).await?;
     println!("{}", token.reveal().expose_secret());
     Ok(ExitCode::SUCCESS)
 }

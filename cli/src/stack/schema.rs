@@ -6,9 +6,9 @@ use rand::RngExt;
 use secrecy::{ExposeSecret, SecretString};
 use spool_db::error::DbError;
 use spool_db::keys::{self, ENTROPY_BYTES, KeyToken, NewKey, Scope};
-use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::supervisor::data_folder::{DataFolder, FolderError};
 
@@ -32,6 +32,8 @@ pub(crate) enum SchemaError {
 
 /// A small pool for chores; the first connection is made now.
 pub(crate) async fn connect(database_url: &SecretString) -> Result<PgPool, SchemaError> {
+    // By itself, because a pool hides why a connection failed behind "timed out".
+    PgConnection::connect(database_url.expose_secret()).await.map_err(SchemaError::Connect)?;
     PgPoolOptions::new()
         .max_connections(2)
         .acquire_timeout(Duration::from_secs(10))
