@@ -177,10 +177,8 @@ impl Stack {
             home.path.display(),
         );
         if let Some(account) = home.run_as {
-            line = format!("{line}, as user id {}, because Postgres refuses root", account.uid);
-        }
-        if home.moved {
-            line.push_str(", which cannot enter the data folder");
+            let why = if home.moved { ", who cannot enter the data folder" } else { "" };
+            line = format!("{line}; root is refused, so it runs as user id {}{why}", account.uid);
         }
         say("postgres", line);
         Ok((SecretString::from(cluster.url()), home.path.join("data")))
