@@ -26,10 +26,11 @@ fn sql(operation: &'static str) -> impl FnOnce(sqlx::Error) -> EnqueueError {
 }
 
 pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<Enqueued, EnqueueError> {
-    if batch.tasks.len() == 1 && batch.is_plain() {
-        if let Some(task) = batch.tasks.pop() {
-            return one(conn, task).await;
-        }
+    if batch.tasks.len() == 1
+        && batch.is_plain()
+        && let Some(task) = batch.tasks.pop()
+    {
+        return one(conn, task).await;
     }
     if batch.tasks.is_empty() {
         return Ok(Enqueued { ids: Vec::new(), existing: Vec::new(), bell: Bell::silent() });

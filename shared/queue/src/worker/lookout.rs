@@ -64,13 +64,11 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
         LARGEST
     )
     .fetch_one(&mut *session);
-    let row = match tokio::time::timeout(core.lease, asked).await {
-        Ok(row) => row?,
-        Err(_) => {
-            session.abandon();
-            return Err(sqlx::Error::PoolTimedOut);
-        }
+    let Ok(row) = tokio::time::timeout(core.lease, asked).await else {
+        session.abandon();
+        return Err(sqlx::Error::PoolTimedOut);
     };
+    let row = row?;
     session.done().await?;
     metrics::promoted(row.moved);
     let next = row.next_ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1000.0));

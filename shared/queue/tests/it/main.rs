@@ -1,0 +1,14 @@
+//! The queue against a real Postgres.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod control;
+mod dag;
+mod enqueue;
+mod failures;
+mod fencing;
+mod harness;
+mod outage;
+mod outcomes;
+mod rescue;
+mod shutdown;

@@ -1,0 +1,115 @@
+//! Connections that break and a database that goes away.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde_json::json;
+use spool_queue::{Done, TaskState};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use crate::harness::{Running, Step, act, enqueue, outcomes, quick, step, until_final};
+
+/// Breaks every connection to the database but the one that asks.
+async fn break_all(pool: &PgPool) {
+    sqlx::query!("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        .fetch_all(pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_running_handler_survives_broken_connections(pool: PgPool) {
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (started.clone(), go.clone());
+    let runs = Arc::new(AtomicUsize::new(0));
+    let count = runs.clone();
+    let slow = act(move |_, _| {
+        count.fetch_add(1, Ordering::SeqCst);
+        let (tell, wait) = (tell.clone(), wait.clone());
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(Done::nothing())
+        }
+    });
+    let worker = Running::start(quick("w", &pool).lease(Duration::from_secs(5)).handler(Step(slow))).await;
+    let id = enqueue(&pool, step(json!(1))).await;
+    started.notified().await;
+    break_all(&pool).await;
+    go.notify_one();
+    assert_eq!(until_final(&pool, id).await.state, TaskState::Succeeded);
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    // Claims, heartbeat and listener are back.
+    let after = enqueue(&pool, step(json!(2))).await;
+    go.notify_one();
+    assert_eq!(until_final(&pool, after).await.attempt, 1);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn connections_that_break_all_the_time_lose_and_repeat_no_task_that_ended(pool: PgPool) {
+    let worker = Running::start(
+        quick("w", &pool)
+            .lease(Duration::from_secs(3))
+            .slots("main", 4)
+            .handler(Step(act(|_, _| async { Ok(Done::nothing()) }))),
+    )
+    .await;
+    let mut batch = spool_queue::Batch::new();
+    for n in 0..400 {
+        batch.add(step(json!(n)));
+    }
+    let made = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
+    made.bell.ring(&pool).await;
+    for _ in 0..8 {
+        break_all(&pool).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    for id in made.ids {
+        let view = until_final(&pool, id).await;
+        assert_eq!(view.state, TaskState::Succeeded);
+        // A lost claim answer may hand a task back; nothing is ever refused.
+        assert!(!outcomes(&pool, id).await.contains(&"refused"));
+    }
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_starved_handler_pool_does_not_cost_the_lease(pool: PgPool) {
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (started.clone(), go.clone());
+    let greedy = act(move |_, run| {
+        let (tell, wait) = (tell.clone(), wait.clone());
+        async move {
+            let mut held = Vec::new();
+            while let Some(connection) = run.pool().try_acquire() {
+                held.push(connection);
+            }
+            tell.notify_one();
+            wait.notified().await;
+            Ok(Done::nothing())
+        }
+    });
+    let options = pool.connect_options().as_ref().clone();
+    let small = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+    let worker = Running::start(quick("w", &small).handler(Step(greedy))).await;
+    let other = Running::start(
+        quick("other", &pool).handler(crate::harness::Other(act(|_, _| async { Ok(Done::nothing()) }))),
+    )
+    .await;
+    let id = enqueue(&pool, step(json!(1))).await;
+    started.notified().await;
+    // Twice the lease: the other worker would have rescued the task.
+    tokio::time::sleep(Duration::from_millis(1300)).await;
+    go.notify_one();
+    assert_eq!(until_final(&pool, id).await.attempt, 1);
+    assert_eq!(outcomes(&pool, id).await, ["done"]);
+    other.stop().await;
+    worker.stop().await;
+}

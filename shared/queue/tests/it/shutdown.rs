@@ -1,0 +1,121 @@
+//! Stopping a worker: finish or hand back, without using attempts.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::json;
+use spool_queue::{Done, Failure, StopReason, TaskState, WorkerError, inspect};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use crate::harness::{Running, Step, act, enqueue, outcomes, quick, step, until, view};
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn what_runs_is_finished_within_the_grace(pool: PgPool) {
+    let started = Arc::new(Notify::new());
+    let tell = started.clone();
+    let slow = act(move |_, run| {
+        let tell = tell.clone();
+        async move {
+            tell.notify_one();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            assert!(!run.canceled().is_cancelled());
+            Ok(Done::nothing())
+        }
+    });
+    let worker = Running::start(quick("w", &pool).slots("main", 1).handler(Step(slow))).await;
+    let first = enqueue(&pool, step(json!(1))).await;
+    let second = enqueue(&pool, step(json!(2))).await;
+    started.notified().await;
+    worker.stop().await;
+    assert_eq!(view(&pool, first).await.state, TaskState::Succeeded);
+    let second = view(&pool, second).await;
+    assert_eq!((second.state, second.attempt), (TaskState::Ready, 0));
+    assert!(inspect::workers(&mut pool.acquire().await.unwrap()).await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn what_is_not_finished_is_handed_back_without_an_attempt(pool: PgPool) {
+    let polite = act(|payload, run| async move {
+        run.canceled().cancelled().await;
+        assert_eq!(run.stop_reason(), Some(StopReason::Shutdown));
+        if payload == json!("rude") {
+            std::future::pending::<()>().await;
+        }
+        Err(Failure::retry("interrupted", "told to stop"))
+    });
+    let worker = Running::with_grace(quick("w", &pool).handler(Step(polite)), Duration::ZERO).await;
+    let polite = enqueue(&pool, step(json!("polite"))).await;
+    let rude = enqueue(&pool, step(json!("rude"))).await;
+    until("both to run", || async {
+        view(&pool, polite).await.state == TaskState::Running
+            && view(&pool, rude).await.state == TaskState::Running
+    })
+    .await;
+    worker.stop().await;
+    for id in [polite, rude] {
+        let view = view(&pool, id).await;
+        assert_eq!((view.state, view.attempt), (TaskState::Ready, 0));
+        assert_eq!(outcomes(&pool, id).await, ["handed_back"]);
+        let counted = inspect::runs_of(&mut pool.acquire().await.unwrap(), id).await.unwrap()[0].counted;
+        assert!(!counted);
+    }
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_rolling_restart_loses_nothing(pool: PgPool) {
+    let mut ids = Vec::new();
+    for n in 0..200 {
+        ids.push(enqueue(&pool, step(json!(n))).await);
+    }
+    let slow = act(|_, _| async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Ok(Done::nothing())
+    });
+    for _ in 0..4 {
+        let worker = Running::with_grace(
+            quick("w", &pool).slots("main", 4).handler(Step(slow.clone())),
+            Duration::ZERO,
+        )
+        .await;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        worker.stop().await;
+    }
+    let worker = Running::start(quick("w", &pool).handler(Step(slow))).await;
+    for id in ids {
+        let view = crate::harness::until_final(&pool, id).await;
+        assert_eq!((view.state, view.attempt), (TaskState::Succeeded, 1));
+    }
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_worker_that_is_put_together_wrongly_says_so(pool: PgPool) {
+    let done = || Step(act(|_, _| async { Ok(Done::nothing()) }));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let start = async |builder: spool_queue::WorkerBuilder| {
+        builder.start(stop.clone(), Duration::ZERO).await.unwrap_err()
+    };
+    assert!(matches!(start(quick("w", &pool)).await, WorkerError::NoHandlers(_)));
+    assert!(matches!(
+        start(quick("w", &pool).handler(done()).handler(done())).await,
+        WorkerError::TwoHandlers(_)
+    ));
+    let slow = quick("w", &pool).heartbeat(Duration::from_secs(9)).handler(done());
+    assert!(matches!(start(slow).await, WorkerError::Setting { .. }));
+    assert!(matches!(
+        start(quick("w", &pool).slots("main", 0).handler(done())).await,
+        WorkerError::Setting { .. }
+    ));
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn migrations_can_run_again(pool: PgPool) {
+    spool_queue::migrate(&pool).await.unwrap();
+    let parts = sqlx::query_scalar!(
+        r#"select count(*) as "n!" from pg_inherits where inhparent = 'queue.task_history'::regclass"#
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(parts, 3);
+}
