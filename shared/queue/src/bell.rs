@@ -112,10 +112,7 @@ async fn drain(ringer: Arc<Ringer>, pool: PgPool) {
             if messages.is_empty() {
                 break;
             }
-            let sent =
-                sqlx::query!("select pg_notify($1, m) from unnest($2::text[]) as m", CHANNEL, &messages)
-                    .fetch_all(&pool)
-                    .await;
+            let sent = send(&pool, &messages).await;
             if let Err(error) = sent {
                 tracing::debug!(error = %error, "the doorbell did not ring; polling will find the tasks");
             }
@@ -127,6 +124,15 @@ async fn drain(ringer: Arc<Ringer>, pool: PgPool) {
             return;
         }
     }
+}
+
+/// In a transaction, because PgBouncer keeps one server only for that long.
+async fn send(pool: &PgPool, messages: &[String]) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("select pg_notify($1, m) from unnest($2::text[]) as m", CHANNEL, messages)
+        .fetch_all(&mut *tx)
+        .await?;
+    tx.commit().await
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
