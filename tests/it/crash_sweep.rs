@@ -29,10 +29,13 @@ async fn crash_points() -> Vec<String> {
     String::from_utf8(output.stdout).expect("text").lines().map(ToOwned::to_owned).collect()
 }
 
-/// The provider creates the prediction, and the answer never arrives.
-fn lost_answer() -> serde_json::Value {
-    json!({"match": {"route": "create", "model": "google/veo-3.1-fast"}, "times": 1,
-           "fault": {"kind": "drop_response"}})
+/// The provider creates predictions, and neither its answers nor its webhooks arrive.
+async fn lose_answers(system: &System, count: u32) {
+    system
+        .fault(json!({"match": {"route": "create", "model": "google/veo-3.1-fast"}, "times": count,
+                      "fault": {"kind": "drop_response"}}))
+        .await;
+    system.fault(json!({"match": {}, "times": "always", "fault": {"kind": "webhook_lost"}})).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +49,7 @@ async fn killed_at_each_point_the_job_completes_and_nothing_is_bought_twice() {
         let armed = crash_dir.path().join(&point);
         std::fs::write(&armed, "").unwrap();
         if AFTER_A_LOST_ANSWER.contains(&point.as_str()) {
-            system.fault(lost_answer()).await;
+            lose_answers(&system, 1).await;
         }
         let id = system.approved_job(&campaign, json!({})).await;
         let job = system.finished(id).await;
@@ -54,6 +57,7 @@ async fn killed_at_each_point_the_job_completes_and_nothing_is_bought_twice() {
         assert!(!armed.exists(), "no worker passed {point}");
         system.ledgers_agree(id, PURCHASES).await;
         system.nothing_else_was_bought().await;
+        system.no_faults().await;
     }
     system.stop().await;
 }
@@ -66,7 +70,7 @@ async fn killed_at_every_point_of_one_job_it_still_completes() {
     for point in crash_points().await {
         std::fs::write(crash_dir.path().join(point), "").unwrap();
     }
-    system.fault(lost_answer()).await;
+    lose_answers(&system, 4).await;
     let id = system.approved_job(&campaign, json!({})).await;
     let job = system.finished(id).await;
     assert_eq!(job["status"], "completed", "{job}");

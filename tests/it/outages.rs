@@ -57,8 +57,8 @@ async fn a_worker_that_slept_past_its_lease_is_refused() {
     let id = system.approved_job(&campaign, json!({"parameters": {"music": false}})).await;
     let sleeper = wait::until("a worker that waits for an answer", async || {
         let workers = system.workers().await;
-        let busy = workers.iter().find(|worker| worker["running_tasks"].as_i64() > Some(0))?;
-        (!system.charges().await.is_empty()).then(|| busy["pid"].as_i64())?
+        let busy = workers.iter().find(|worker| worker["running"].as_i64() > Some(0))?;
+        busy["pid"].as_i64()
     })
     .await as i32;
     kill(Pid::from_raw(sleeper), Signal::SIGSTOP).expect("it can be stopped");

@@ -7,7 +7,6 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use system_tests::system::{Options, System, alive, command, program};
 use system_tests::wait;
-use tempfile::TempDir;
 
 /// `running.json`, once it names a process for every service.
 async fn running(folder: &Path) -> Value {
@@ -59,7 +58,7 @@ async fn two_in_one_folder_are_refused_and_a_stop_leaves_nobody() {
     assert_eq!(second.status.code(), Some(1));
     assert!(told.contains("in use") && told.contains(&running["supervisor"].to_string()), "{told}");
     let everybody = everybody(&running);
-    let dir: TempDir = system.stop().await;
+    let dir = system.stop().await;
     gone(&everybody).await;
     assert!(!dir.path().join("running.json").exists());
 }

@@ -104,7 +104,7 @@ impl System {
     #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
     pub async fn bought(&self, id: i64) -> Vec<Bought> {
         let pool = self.database().await;
-        sqlx::query_as("SELECT external_id, input_digest, cost_micros FROM predictions WHERE job_id = $1 AND cost_micros IS NOT NULL ORDER BY id")
+        sqlx::query_as("SELECT external_id, input_digest, cost_micros FROM predictions WHERE job_id = $1 AND cost_micros > 0 ORDER BY id")
             .bind(id)
             .fetch_all(&pool)
             .await

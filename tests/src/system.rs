@@ -45,13 +45,46 @@ pub struct Ready {
     pub worker_pids: Vec<i32>,
 }
 
+/// A data folder. What a failed test leaves behind is what one needs to see why.
+#[derive(Debug)]
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// A new one.
+    pub fn new() -> Self {
+        // As root, Postgres runs as another user, who must be able to enter; else its cluster would stay behind.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        Self(tempfile::Builder::new().prefix("spool-test-").permissions(open).tempdir().expect("a folder"))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.disable_cleanup(true);
+            eprintln!("logs and data are kept in {}", self.path().display());
+        }
+    }
+}
+
 /// A running system.
 pub struct System {
     child: Child,
     /// What it said when it was ready.
     pub ready: Ready,
     /// Its data folder.
-    pub dir: TempDir,
+    pub dir: Folder,
     /// A client without a key.
     pub http: Client,
 }
@@ -74,15 +107,11 @@ pub fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
 impl System {
     /// Starts it in a new folder and waits until it is ready.
     pub async fn start(options: &Options) -> Self {
-        // As root, Postgres runs as another user, who must be able to enter; else its cluster would stay behind.
-        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        let dir =
-            tempfile::Builder::new().prefix("spool-test-").permissions(open).tempdir().expect("a folder");
-        Self::start_in(dir, options).await
+        Self::start_in(Folder::new(), options).await
     }
 
     /// Starts it in a folder that may have been used before.
-    pub async fn start_in(dir: TempDir, options: &Options) -> Self {
+    pub async fn start_in(dir: Folder, options: &Options) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut command = command(program("spool"));
         command
@@ -112,7 +141,7 @@ impl System {
     }
 
     /// Stops it as Ctrl-C would and gives the folder back. It must end well and leave no process.
-    pub async fn stop(mut self) -> TempDir {
+    pub async fn stop(mut self) -> Folder {
         let pid = nix::unistd::Pid::from_raw(self.child.id().expect("still running") as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it can be asked to stop");
         let ended = tokio::time::timeout(Duration::from_secs(90), self.child.wait()).await;
@@ -125,7 +154,7 @@ impl System {
     }
 
     /// Kills the supervisor with -9 and gives the folder back. Nobody is asked to stop.
-    pub async fn kill(mut self) -> TempDir {
+    pub async fn kill(mut self) -> Folder {
         self.child.kill().await.expect("it can be killed");
         self.dir
     }
@@ -161,6 +190,13 @@ impl System {
     pub async fn fault(&self, rule: Value) {
         let url = format!("{}/_sim/faults", self.ready.simulator);
         let answer = self.http.post(url).json(&json!([rule])).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    }
+
+    /// Makes the simulator forget its faults.
+    pub async fn no_faults(&self) {
+        let url = format!("{}/_sim/faults", self.ready.simulator);
+        let answer = self.http.delete(url).send().await.expect("the simulator answers");
         assert!(answer.status().is_success(), "{:?}", answer.text().await);
     }
 

@@ -54,10 +54,6 @@ pub struct WorkerArgs {
     /// Print one line of JSON once tasks can be claimed.
     #[arg(long)]
     pub announce: bool,
-    /// Print the names of the places where a test may kill the process, and end.
-    #[cfg(feature = "crash-points")]
-    #[arg(long)]
-    pub crash_points: bool,
 }
 
 /// Postgres.

@@ -98,6 +98,10 @@ pub fn classify(status: &str, text: &str) -> FailureClass {
             FailureClass::new("unavailable", 4, 30, Charge::None)
         }
         Some(code) => FailureClass::new(code, 1, 30, Charge::Produced),
+        // Our own media link did not answer: nothing ran, and it will answer again.
+        None if lower.contains("downloading input") || lower.contains("http error 5") => {
+            FailureClass::new("input_unreachable", 4, 10, Charge::None)
+        }
         None => FailureClass::new("model_error", 0, 0, Charge::None),
     }
 }
@@ -150,6 +154,13 @@ mod tests {
             ("failed", "NSFW content detected", "moderation", false, Charge::Produced),
             ("failed", "failed to upload file (E9825)", "E9825", true, Charge::Produced),
             ("failed", "ValueError: width must be a multiple of 8", "model_error", false, Charge::None),
+            (
+                "failed",
+                "Error downloading input image (https://…): HTTP Error 503 Service Unavailable",
+                "input_unreachable",
+                true,
+                Charge::None,
+            ),
             ("failed", "EXIF data broken", "model_error", false, Charge::None),
             ("aborted", "", "aborted", true, Charge::None),
             ("canceled", "", "canceled", true, Charge::Produced),
