@@ -1,3 +1,4 @@
+//! The durable queue of Spool.
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
