@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test lint sqlx sqlx-check openapi openapi-check deny bench migrate
+.PHONY: help bootstrap build demo dev test lint sqlx sqlx-check openapi openapi-check deny bench bench-memory migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -13,7 +13,7 @@ ALL      := --workspace --locked $(FEATURES)
 export SQLX_OFFLINE := true
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bootstrap: ## Install FFmpeg and Postgres where they are missing
 	@scripts/bootstrap.sh
@@ -56,7 +56,11 @@ openapi-check:
 
 bench: bootstrap ## Measure the queue on this machine, beside raw SQL
 	cargo build --release --locked -p spool -p spool-bench
-	$(TARGET)/release/spool postgres run --durable -- $(TARGET)/release/spool-bench
+	$(TARGET)/release/spool postgres run --durable -- $(TARGET)/release/spool-bench queue
+
+bench-memory: bootstrap ## Measure memory while a film is made and 200 MB go in and out
+	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
+	@scripts/bench-memory.sh $(TARGET)/release
 
 migrate: build ## Bring the database of DATABASE_URL up to date
 	$(SPOOL) migrate

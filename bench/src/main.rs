@@ -3,6 +3,7 @@
 mod ceiling;
 mod database;
 mod figures;
+mod memory;
 mod report;
 mod spool;
 
@@ -28,6 +29,8 @@ struct Arguments {
 enum Command {
     /// Enqueue, drain and pickup latency of the queue.
     Queue(QueueArguments),
+    /// Memory of a running system while a film is made and a large file goes in and out.
+    Memory(memory::Memory),
 }
 
 #[derive(clap::Args)]
@@ -54,8 +57,11 @@ struct QueueArguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Arguments { command: Command::Queue(arguments) } = Arguments::parse();
-    match queue(&arguments).await {
+    let measured = match Arguments::parse().command {
+        Command::Queue(arguments) => queue(&arguments).await,
+        Command::Memory(memory) => memory.run().await,
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("spool-bench: {error}");

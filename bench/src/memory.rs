@@ -7,18 +7,19 @@ use futures::StreamExt;
 use reqwest::multipart::{Form, Part};
 use reqwest::{Body, Client, Response};
 use serde_json::{Value, json};
-use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+use crate::figures::BoxError;
+
+type Outcome<T> = Result<T, BoxError>;
 
 /// A piece of the large file on its way out.
 const PIECE: usize = 64 * 1024;
 
 /// Memory of a running system.
 #[derive(Debug, Args)]
-pub struct Memory {
+pub(crate) struct Memory {
     /// Base address of the API.
     #[arg(long)]
     api: String,
@@ -38,7 +39,8 @@ pub struct Memory {
 
 impl Memory {
     /// Makes a film of four scenes and moves a large file meanwhile, then prints each process's peak.
-    pub async fn run(self) -> Outcome<()> {
+    pub(crate) async fn run(self) -> Outcome<()> {
+        rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(600)).build()?;
         let api = Api { http, base: self.api.clone(), key: self.key.clone() };
         let client = api.post("/api/v3/clients", json!({"name": "Memory"})).await?;
@@ -54,7 +56,8 @@ impl Memory {
             }
         }
         let job = json!({"campaign_id": campaign, "clip_duration": 4, "num_pairs": 4, "video_model": "veo-3.1-fast"});
-        let job = api.post("/api/v3/jobs/from-image-pairs", job).await?["job_id"].as_i64().ok_or("no job id")?;
+        let job =
+            api.post("/api/v3/jobs/from-image-pairs", job).await?["job_id"].as_i64().ok_or("no job id")?;
         api.post(&format!("/api/v3/jobs/{job}/approve"), json!({})).await?;
         let (film, file) = tokio::join!(api.finished(job), api.there_and_back(&campaign, self.megabytes));
         println!("job {job} {}, {} MB up, {} MB down", film?, self.megabytes, file? / 1_000_000);
@@ -74,7 +77,8 @@ struct Api {
 
 impl Api {
     async fn post(&self, path: &str, body: Value) -> Outcome<Value> {
-        let request = self.http.post(format!("{}{path}", self.base)).header("x-api-key", &self.key).json(&body);
+        let request =
+            self.http.post(format!("{}{path}", self.base)).header("x-api-key", &self.key).json(&body);
         Ok(checked(request.send().await?).await?.json().await?)
     }
 
@@ -87,7 +91,8 @@ impl Api {
 
     async fn finished(&self, job: i64) -> Outcome<String> {
         loop {
-            let request = self.http.get(format!("{}/api/v3/jobs/{job}", self.base)).header("x-api-key", &self.key);
+            let request =
+                self.http.get(format!("{}/api/v3/jobs/{job}", self.base)).header("x-api-key", &self.key);
             let now: Value = checked(request.send().await?).await?.json().await?;
             let status = now["status"].as_str().unwrap_or_default().to_owned();
             if matches!(status.as_str(), "completed" | "failed" | "canceled") {
@@ -103,7 +108,8 @@ impl Api {
         let pieces = futures::stream::iter(wav(size)).map(Ok::<_, std::io::Error>);
         let part = Part::stream_with_length(Body::wrap_stream(pieces), size as u64).file_name("long.wav");
         let asset = self.upload(campaign, part.mime_str("audio/wav")?).await?;
-        let request = self.http.get(format!("{}/api/v3/assets/{asset}/data", self.base)).header("x-api-key", &self.key);
+        let request =
+            self.http.get(format!("{}/api/v3/assets/{asset}/data", self.base)).header("x-api-key", &self.key);
         let mut body = checked(request.send().await?).await?.bytes_stream();
         let mut bytes = 0;
         while let Some(piece) = body.next().await {
@@ -120,7 +126,9 @@ fn wav(size: usize) -> impl Iterator<Item = Vec<u8>> + Send {
     header.extend(b"RIFF");
     header.extend((data + 36).to_le_bytes());
     header.extend(b"WAVEfmt ");
-    header.extend([16_u32, 0x0002_0001, 48_000, 192_000, 0x0010_0004].iter().flat_map(|word| word.to_le_bytes()));
+    header.extend(
+        [16_u32, 0x0002_0001, 48_000, 192_000, 0x0010_0004].iter().flat_map(|word| word.to_le_bytes()),
+    );
     header.extend(b"data");
     header.extend(data.to_le_bytes());
     let samples = (0..data as usize).step_by(PIECE).map(move |from| {

@@ -1,7 +1,8 @@
 //! Jobs: created with their storyboard, approved once, concluded once.
 
 use crate::error::{DbError, Doing};
-use crate::{events, progress};
+use crate::ledger::JobMoney;
+use crate::{events, ledger, progress};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spool_job::estimate::Estimate;
@@ -55,6 +56,8 @@ pub struct JobRow {
     pub spec: JobSpec,
     /// What it was thought to cost.
     pub estimate: Estimate,
+    /// What it holds and has spent.
+    pub money: JobMoney,
     /// 0 to 100.
     pub progress_percent: i16,
     /// One word for what is going on.
@@ -130,12 +133,13 @@ pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resu
         id,
         owner,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await
     .doing(DOING)?
     else {
         return Ok(None);
     };
+    let money = ledger::of_job(conn, id).await?;
     let unreadable =
         |what: String| DbError::Unreadable { operation: DOING, what: format!("job {id}: {what}") };
     Ok(Some(JobRow {
@@ -151,6 +155,7 @@ pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resu
         spec: serde_json::from_value(row.spec).map_err(|error| unreadable(format!("spec: {error}")))?,
         estimate: serde_json::from_value(row.estimate)
             .map_err(|error| unreadable(format!("estimate: {error}")))?,
+        money,
         progress_percent: row.progress_percent,
         stage: row.stage,
         parked: row.parked,

@@ -111,9 +111,19 @@ async fn create(
         return problem::no_credit();
     }
     let record = sim.book.insert(fresh(sim, model, asked, cancel_after, sim.strike(Stage::Run, call)));
-    sim.ledger.write(run::purchase(model, &record, 0, 0)).await;
-    webhook::report(sim, &record, WebhookEvent::Start);
-    run::spawn(sim, record.id.clone());
+    let purchase = run::purchase(model, &record, 0, 0);
+    // In a task of its own: a caller that hangs up here must not stop what it has begun.
+    let begun = sim.tasks.spawn({
+        let (sim, record) = (Arc::clone(sim), record.clone());
+        async move {
+            sim.ledger.write(purchase).await;
+            webhook::report(&sim, &record, WebhookEvent::Start);
+            run::spawn(&sim, record.id.clone());
+        }
+    });
+    if let Err(error) = begun.await {
+        tracing::error!(%error, id = record.id, "the prediction did not begin");
+    }
     let shown = match prefer {
         Some(seconds) if !faults.iter().any(|fault| matches!(fault, Fault::DropResponse { .. })) => {
             wait(sim, &record.id, Duration::from_secs(seconds)).await.unwrap_or(record)

@@ -104,3 +104,31 @@ async fn data_are_removed_after_an_hour() {
     assert_eq!((removed["status"].as_str(), &removed["input"]), (Some("succeeded"), &json!({})));
     assert_eq!(running.http.get(url).send().await.unwrap().status(), 404);
 }
+
+/// Callers that are killed while they wait for the answer: the connection is gone, the runs go on.
+#[tokio::test]
+async fn a_caller_that_hangs_up_does_not_stop_what_it_began() {
+    use tokio::io::AsyncWriteExt;
+    const CALLERS: usize = 40;
+    let running = start_with(|config| config.cheap_media = true).await;
+    let body = json!({"input": {"prompt": "p", "duration": 4, "generate_audio": false}}).to_string();
+    let request = format!(
+        "POST /v1/models/{VEO}/predictions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer r8_x\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let address = running.sim.listening().trim_start_matches("http://").to_owned();
+    for _ in 0..CALLERS {
+        let mut caller = tokio::net::TcpStream::connect(&address).await.unwrap();
+        caller.write_all(request.as_bytes()).await.unwrap();
+    }
+    // What arrived must end; what never arrived was never begun.
+    running
+        .until("every run to end", async || {
+            let page = running.get("/v1/predictions").await;
+            let runs = page["results"].as_array().unwrap().clone();
+            let over = runs.iter().all(|run| run["status"] == "succeeded");
+            (!runs.is_empty() && over).then_some(())
+        })
+        .await;
+}

@@ -20,6 +20,12 @@ pub struct Costs {
     pub currency: &'static str,
     /// The same in micro-dollars.
     pub estimated_micros: i64,
+    /// What has been spent so far, in dollars.
+    pub settled: f64,
+    /// The same in micro-dollars.
+    pub settled_micros: i64,
+    /// What is held for calls whose cost is not known yet, in micro-dollars.
+    pub reserved_micros: i64,
     /// The arithmetic: quantity times list price, line by line.
     pub lines: Vec<CostLine>,
 }
@@ -40,6 +46,9 @@ impl Costs {
             estimated: estimate.total_micros.dollars(),
             currency: "USD",
             estimated_micros: estimate.total_micros.0,
+            settled: job.money.settled.dollars(),
+            settled_micros: job.money.settled.0,
+            reserved_micros: job.money.reserved.0,
             lines: estimate
                 .lines
                 .iter()
