@@ -62,10 +62,9 @@ impl<H: Handler> Handler for Metered<H> {
             Ok(Done::Outcome(Outcome::Done(_))) => "done",
             Ok(Done::Outcome(Outcome::Park { .. })) => "park",
             Ok(Done::Outcome(Outcome::Cancel { .. })) => "cancel",
-            Ok(Done::Outcome(Outcome::Retry { .. })) => "retry",
             Ok(Done::Outcome(Outcome::Fail { .. })) => "fail",
             Err(failure) if failure.is_final() => "fail",
-            Err(_) => "retry",
+            Ok(Done::Outcome(Outcome::Retry { .. })) | Err(_) => "retry",
         };
         counter!(names::STEPS, "kind" => H::KIND, "outcome" => outcome).increment(1);
         histogram!(names::STEP_SECONDS, "kind" => H::KIND).record(begin.elapsed());

@@ -159,7 +159,7 @@ async fn failed(
     let class = failure::classify(state.as_str(), &text);
     let cost = match class.charge {
         Charge::None => Micros::ZERO,
-        _ => cost(ctx, order, found)?,
+        Charge::Produced => cost(ctx, order, found)?,
     };
     let mut conn = ctx.pool.acquire().await?;
     let tries = predictions::tries(&mut conn, order.slot).await?;

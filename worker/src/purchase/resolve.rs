@@ -36,7 +36,7 @@ pub(super) async fn resolve(
     if let Some(since) = row.since_scan_s.map(|s| Duration::from_secs_f64(s.max(0.0)))
         && since < half
     {
-        return Ok(park(half - since, "looking for the prediction").into());
+        return Ok(park(half.saturating_sub(since), "looking for the prediction").into());
     }
     let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None).await)
     {

@@ -47,7 +47,7 @@ pub(super) async fn keep(
         content_type: content_type.to_owned(),
         width: video.map(|v| v.width as i32),
         height: video.map(|v| v.height as i32),
-        duration_ms: (!content_type.starts_with("image/")).then(|| probe.duration.as_millis() as i64),
+        duration_ms: (!content_type.starts_with("image/")).then_some(probe.duration.as_millis() as i64),
     };
     Ok((row, probe))
 }
