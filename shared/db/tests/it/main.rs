@@ -1,6 +1,10 @@
 //! Our own tables against a real Postgres, a database per test.
 
+#[cfg(test)]
 mod fixture;
+#[cfg(test)]
 mod jobs;
+#[cfg(test)]
 mod predictions;
+#[cfg(test)]
 mod schema;
