@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
+use spool_db::pool::DatabaseArgs;
 use spool_job::spec::OnMusicFailure;
 use spool_provider::guard::FetchPolicy;
 use spool_telemetry::logging::LogFormat;
@@ -105,19 +106,6 @@ pub struct ListenArgs {
 }
 
 #[derive(Debug, Args)]
-pub struct DatabaseArgs {
-    /// Postgres 15 to 18: postgres://user:password@host/database.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: SecretString,
-    /// Most connections to Postgres.
-    #[arg(long, env = "SPOOL_DB_POOL", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pub db_pool: u32,
-    /// A PgBouncer in transaction mode stands before Postgres.
-    #[arg(long, env = "SPOOL_PGBOUNCER", default_value_t = false, action = clap::ArgAction::Set)]
-    pub pgbouncer: bool,
-}
-
-#[derive(Debug, Args)]
 pub struct MediaArgs {
     /// Where media lies: a folder, file:///path or s3://bucket/prefix.
     #[arg(long, env = "SPOOL_MEDIA_URL")]
@@ -168,5 +156,39 @@ impl ServeArgs {
             return refuse("SPOOL_MEDIA_URL", "must name a folder or an s3:// URL");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use spool_telemetry::refusal;
+
+    fn refused(words: &[&str]) -> String {
+        let all = ["spool-api", "serve", "--public-base-url", "https://x.example", "--signing-key", "k"];
+        let words = all.iter().chain(words).map(Into::into);
+        refusal::sentence(&Cli::parse_words(words).expect_err("is refused"), &Cli::command())
+            .expect("a sentence")
+    }
+
+    #[test]
+    fn sentences_name_the_variable() {
+        // Only where the environment of the test has none of them.
+        if std::env::var_os("SPOOL_MEDIA_URL").is_none() {
+            let missing = refused(&["--database-url", "postgres://x/y"]);
+            assert!(missing.starts_with("SPOOL_MEDIA_URL is not set"), "{missing}");
+        }
+        let rest = ["--database-url", "postgres://x/y", "--media-url", "m"];
+        for (flag, value, variable) in [
+            ("--db-pool", "0", "SPOOL_DB_POOL"),
+            ("--listen", "x", "SPOOL_API_LISTEN"),
+            ("--fetch-allow", "x", "SPOOL_FETCH_ALLOW"),
+            ("--audio-error-strategy", "x", "AUDIO_ERROR_STRATEGY"),
+        ] {
+            let said = refused(&[&rest[..], &[flag, value]].concat());
+            assert!(said.starts_with(variable) && said.contains(value), "{said}");
+            assert!(!said.contains('\n'), "{said}");
+        }
     }
 }

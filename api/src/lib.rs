@@ -5,7 +5,6 @@ pub mod approval;
 pub mod asset_intake;
 pub mod caller;
 pub mod cli;
-pub mod cli_error;
 pub mod database;
 pub mod defaults;
 pub mod download;

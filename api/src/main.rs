@@ -4,10 +4,11 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
 use spool_api::cli::{Cli, Command, ServeArgs};
 use spool_api::server::{Server, ServerError};
-use spool_api::{cli_error, openapi, router};
-use spool_telemetry::{lifeline, logging, metrics};
+use spool_api::{openapi, router};
+use spool_telemetry::{lifeline, logging, metrics, refusal};
 
 /// Exit code for settings that cannot be.
 const BAD_SETTINGS: u8 = 2;
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
 
 /// Settings that are missing or make no sense: one sentence that names the variable. Help and version are no errors.
 fn refuse(error: &clap::Error) -> ExitCode {
-    let Some(sentence) = cli_error::sentence(error) else { error.exit() };
+    let Some(sentence) = refusal::sentence(error, &Cli::command()) else { error.exit() };
     writeln!(std::io::stderr(), "spool-api: {sentence}").ok();
     ExitCode::from(BAD_SETTINGS)
 }

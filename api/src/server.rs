@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt;
 use secrecy::{ExposeSecret, SecretString};
-use spool_db::pool::{self, DatabaseOptions};
+use spool_db::pool;
 use spool_job::catalog;
 use spool_job::clock::SystemClock;
 use spool_job::prediction::Purpose;
@@ -98,14 +98,7 @@ impl Server {
 }
 
 async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
-    let pool = pool::connect(&DatabaseOptions {
-        url: args.database.database_url.clone(),
-        max_connections: args.database.db_pool,
-        pgbouncer: args.database.pgbouncer,
-        application: "spool-api",
-    })
-    .await
-    .map_err(ServerError::Database)?;
+    let pool = pool::connect(&args.database, "spool-api").await.map_err(ServerError::Database)?;
     let model = catalog::find(&args.jobs.video_generation_model, Purpose::Render)
         .map_err(|error| ConfigError { variable: "VIDEO_GENERATION_MODEL", problem: error.to_string() })?;
     let account = match given(args.provider.replicate_api_token.as_ref()) {

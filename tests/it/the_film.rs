@@ -89,3 +89,42 @@ async fn it_goes_on_where_it_was_after_a_stop() {
     system.nothing_else_was_bought().await;
     system.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_left_out_or_ends_the_job_as_it_was_asked() {
+    let system = System::start(&Options { cheap_media: true, speed: 120.0, ..Options::default() }).await;
+    let campaign = system.campaign().await;
+
+    // Without music the film is silent.
+    let no_music =
+        json!({"match": {"model": "meta/musicgen"}, "fault": {"kind": "fail", "error": "CUDA error"}});
+    system.fault(no_music.clone()).await;
+    let id = system.approved_job(&campaign, json!({})).await;
+    let job = system.finished(id).await;
+    assert_eq!(job["status"], "completed", "{job}");
+    assert!(mean_volume(&system.video(id).await).await < -60.0, "silence in the place of music");
+    system.ledgers_agree(id, 4).await;
+
+    // A refused scene is skipped and shown, or ends the job; the other clips are kept.
+    let refused = json!({"match": {"model": "google/veo-3.1-fast", "nth": 1},
+                         "fault": {"kind": "fail", "error": "flagged as sensitive (E005)", "charge": "none"}});
+    system.no_faults().await;
+    system.fault(refused.clone()).await;
+    let id = system.approved_job(&campaign, json!({"on_scene_failure": "skip"})).await;
+    let job = system.finished(id).await;
+    assert_eq!((&job["status"], &job["partial"]), (&json!("completed"), &json!(true)), "{job}");
+    let found = probe(&system.video(id).await).await;
+    let seconds: f64 = found["format"]["duration"].as_str().unwrap().parse().unwrap();
+    assert!((seconds - 12.0).abs() <= 0.2, "three scenes of four: {seconds}");
+
+    system.no_faults().await;
+    system.fault(refused).await;
+    let id = system.approved_job(&campaign, json!({})).await;
+    let job = system.finished(id).await;
+    assert_eq!((&job["status"], &job["error_code"]), (&json!("failed"), &json!("scene_failed")), "{job}");
+    assert!(job["error"].as_str().unwrap().contains("flagged"), "{job}");
+    let scenes = system.get(&format!("/api/v3/jobs/{id}/scenes")).await;
+    assert_eq!(scenes["completed_scenes"], 3, "{scenes}");
+    system.nothing_else_was_bought().await;
+    system.stop().await;
+}

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser};
 use secrecy::{ExposeSecret, SecretString};
+use spool_db::pool::DatabaseArgs;
 use spool_telemetry::logging::LogFormat;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -54,20 +55,6 @@ pub struct WorkerArgs {
     /// Print one line of JSON once tasks can be claimed.
     #[arg(long)]
     pub announce: bool,
-}
-
-/// Postgres.
-#[derive(Debug, Args)]
-pub struct DatabaseArgs {
-    /// Postgres 15 to 18: postgres://user:password@host/database.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: SecretString,
-    /// Most connections to Postgres.
-    #[arg(long, env = "SPOOL_DB_POOL", default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1000))]
-    pub db_pool: u32,
-    /// A PgBouncer in transaction mode stands before Postgres: no listening, no prepared statements.
-    #[arg(long, env = "SPOOL_PGBOUNCER", default_value_t = false, action = clap::ArgAction::Set)]
-    pub pgbouncer: bool,
 }
 
 /// Files.

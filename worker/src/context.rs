@@ -8,7 +8,7 @@ use spool_media::link::LinkSigner;
 use spool_media::store::MediaStore;
 use spool_provider::client::Replicate;
 use spool_provider::guard::FetchPolicy;
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
 
 /// Shared by all steps of a process.
@@ -33,4 +33,12 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// What operators may change.
     pub(crate) settings: StepSettings,
+}
+
+impl Context {
+    /// A connection to look things up with. In a transaction, because a pooler in transaction mode may give
+    /// each statement outside of one to another server; dropping it ends it.
+    pub(crate) async fn read(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        self.pool.begin().await
+    }
 }

@@ -1,10 +1,14 @@
 //! `spool-worker`: configuration, telemetry, then work until told to stop.
 
-use clap::Parser;
-use spool_telemetry::{lifeline, logging, metrics};
+use clap::{CommandFactory, Parser};
+use spool_telemetry::{lifeline, logging, metrics, refusal};
 use spool_worker::config::Config;
 use spool_worker::run::run;
+use std::io::Write;
 use std::process::ExitCode;
+
+/// Exit code for settings that cannot be.
+const BAD_SETTINGS: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -14,12 +18,15 @@ async fn main() -> ExitCode {
         spool_worker::print_crash_points();
         return ExitCode::SUCCESS;
     }
-    let config = Config::parse();
+    let config = match Config::try_parse() {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
     logging::init(config.log_format);
     spool_provider::http::install_crypto();
     if let Err(error) = config.check() {
-        tracing::error!("{error}");
-        return ExitCode::from(2);
+        writeln!(std::io::stderr(), "spool-worker: {error}").ok();
+        return ExitCode::from(BAD_SETTINGS);
     }
     let metrics = metrics::install();
     match run(config, metrics, lifeline::watch()).await {
@@ -29,4 +36,11 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// One sentence that names the variable. Help and version are no errors.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let Some(sentence) = refusal::sentence(error, &Config::command()) else { error.exit() };
+    writeln!(std::io::stderr(), "spool-worker: {sentence}").ok();
+    ExitCode::from(BAD_SETTINGS)
 }

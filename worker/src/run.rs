@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::limits::Limits;
 use crate::{health, steps};
 use serde_json::json;
-use spool_db::pool::{DatabaseOptions, connect};
+use spool_db::pool::connect;
 use spool_job::clock::{Clock, SystemClock};
 use spool_job::tasks::TaskKind;
 use spool_media::ffmpeg::Ffmpeg;
@@ -35,13 +35,7 @@ pub async fn run(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let cores = std::thread::available_parallelism()?;
     let ffmpeg_slots = config.worker.slots_ffmpeg.unwrap_or(cores).get();
-    let pool = connect(&DatabaseOptions {
-        url: config.database.database_url.clone(),
-        max_connections: config.database.db_pool,
-        pgbouncer: config.database.pgbouncer,
-        application: "spool-worker",
-    })
-    .await?;
+    let pool = connect(&config.database, "spool-worker").await?;
     let store = MediaStore::open(&config.media.media_url)?;
     let clock = SystemClock;
     let swept = store.scratch().sweep(clock.now() - LEFTOVER_AGE).await?;

@@ -80,40 +80,30 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+macro_rules! select {
+    ($which:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            SceneRow,
+            r#"SELECT s.id, s.job_id, s.index, s.version, s.title, s.description, s.scene_type, s.prompt, s.music_prompt,
+                      s.duration_ms, s.first_asset_id, s.last_asset_id, s.state, s.clip_digest, m.bytes AS "clip_bytes?", s.error,
+                      (SELECT p.external_id FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
+                       ORDER BY p.intent_at DESC LIMIT 1) AS provider_id,
+                      s.inserted_at, s.updated_at
+               FROM scenes s LEFT JOIN media m ON m.digest = s.clip_digest
+               WHERE "# + $which,
+            $($arg),+
+        )
+    };
+}
+
 /// A job's scenes in order.
 pub async fn list(conn: &mut PgConnection, job_id: i64) -> Result<Vec<SceneRow>, DbError> {
-    sqlx::query_as!(
-        SceneRow,
-        r#"SELECT s.id, s.job_id, s.index, s.version, s.title, s.description, s.scene_type, s.prompt, s.music_prompt,
-                  s.duration_ms, s.first_asset_id, s.last_asset_id, s.state, s.clip_digest, m.bytes AS "clip_bytes?", s.error,
-                  (SELECT p.external_id FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
-                   ORDER BY p.intent_at DESC LIMIT 1) AS provider_id,
-                  s.inserted_at, s.updated_at
-           FROM scenes s LEFT JOIN media m ON m.digest = s.clip_digest
-           WHERE s.job_id = $1 ORDER BY s.index"#,
-        job_id
-    )
-    .fetch_all(conn)
-    .await
-    .doing("read the scenes of a job")
+    select!("s.job_id = $1 ORDER BY s.index", job_id).fetch_all(conn).await.doing("read the scenes of a job")
 }
 
 /// One scene.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<SceneRow>, DbError> {
-    sqlx::query_as!(
-        SceneRow,
-        r#"SELECT s.id, s.job_id, s.index, s.version, s.title, s.description, s.scene_type, s.prompt, s.music_prompt,
-                  s.duration_ms, s.first_asset_id, s.last_asset_id, s.state, s.clip_digest, m.bytes AS "clip_bytes?", s.error,
-                  (SELECT p.external_id FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
-                   ORDER BY p.intent_at DESC LIMIT 1) AS provider_id,
-                  s.inserted_at, s.updated_at
-           FROM scenes s LEFT JOIN media m ON m.digest = s.clip_digest
-           WHERE s.id = $1"#,
-        id
-    )
-    .fetch_optional(conn)
-    .await
-    .doing("read a scene")
+    select!("s.id = $1", id).fetch_optional(conn).await.doing("read a scene")
 }
 
 /// Moves a scene of this version to `processing`, `completed` or `failed`; says whether it moved.

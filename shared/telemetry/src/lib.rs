@@ -8,3 +8,4 @@ pub mod lifeline;
 pub mod logging;
 pub mod metrics;
 pub mod names;
+pub mod refusal;

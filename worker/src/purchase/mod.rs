@@ -23,7 +23,7 @@ const IN_DOUBT_REST: Duration = Duration::from_secs(300);
 
 /// Moves the order's prediction one step further.
 pub(crate) async fn advance(ctx: &Context, run: &Run, order: &Order) -> Result<Done, Failure> {
-    let mut conn = ctx.pool.acquire().await?;
+    let mut conn = ctx.read().await?;
     let standing = predictions::standing(&mut conn, order.slot).await?;
     drop(conn);
     let Some(row) = standing else { return submit::submit(ctx, run, order).await };

@@ -161,16 +161,16 @@ async fn failed(
         Charge::None => Micros::ZERO,
         Charge::Produced => cost(ctx, order, found)?,
     };
-    let mut conn = ctx.pool.acquire().await?;
-    let tries = predictions::tries(&mut conn, order.slot).await?;
+    let mut tx = ctx.pool.begin().await?;
+    let tries = predictions::tries(&mut tx, order.slot).await?;
     let more = if class.is_capacity() {
         // The provider could not start it: that is its load, not our try, and everybody slows down.
-        limits::pause(&mut conn, &row.provider, &row.model, class.backoff(row.attempt as u32), &text).await?;
+        limits::pause(&mut tx, &row.provider, &row.model, class.backoff(row.attempt as u32), &text).await?;
         tries.all < MOST_CAPACITY_FAILURES
     } else {
         tries.counted + 1 < i32::from(order.model.attempts)
     };
-    drop(conn);
+    tx.commit().await?;
     if class.retryable && more {
         let mut tx = ctx.pool.begin().await?;
         jobs::lock(&mut tx, row.job_id).await?;

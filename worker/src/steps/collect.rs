@@ -33,7 +33,7 @@ impl Handler for Collect {
 
     async fn run(&self, task: CollectTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
-        let mut conn = ctx.pool.acquire().await?;
+        let mut conn = ctx.read().await?;
         let Some(row) = predictions::get(&mut conn, task.prediction_id).await? else {
             return Err(Failure::fail(
                 "prediction_missing",

@@ -30,7 +30,7 @@ impl Handler for Music {
 
     async fn run(&self, task: MusicTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
-        let mut conn = ctx.pool.acquire().await?;
+        let mut conn = ctx.read().await?;
         if jobs::show(&mut conn, task.job_id, None).await?.is_none() {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
         }

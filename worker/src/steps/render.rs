@@ -29,7 +29,7 @@ impl Handler for Render {
 
     async fn run(&self, task: RenderTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
-        let mut conn = ctx.pool.acquire().await?;
+        let mut conn = ctx.read().await?;
         let Some(scene) =
             scenes::get(&mut conn, task.scene_id).await?.filter(|s| s.version == task.scene_version)
         else {

@@ -30,7 +30,7 @@ impl Handler for Verify {
 
     async fn run(&self, task: JobTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
-        let mut conn = ctx.pool.acquire().await?;
+        let mut conn = ctx.read().await?;
         let Some(job) = jobs::show(&mut conn, task.job_id, None).await? else {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
         };

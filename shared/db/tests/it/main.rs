@@ -5,6 +5,8 @@ mod fixture;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod pool;
+#[cfg(test)]
 mod predictions;
 #[cfg(test)]
 mod schema;
