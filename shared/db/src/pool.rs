@@ -17,7 +17,8 @@ pub struct DatabaseArgs {
     /// Most connections of this process to Postgres.
     #[arg(long, env = "SPOOL_DB_POOL", default_value_t = 16, value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub db_pool: u32,
-    /// A PgBouncer in transaction mode stands before Postgres: no listening, no named statements.
+    /// A PgBouncer in transaction mode stands before Postgres: no listening, every statement in a transaction. Below
+    /// version 1.21 it needs `server_reset_query = DEALLOCATE ALL` and `server_reset_query_always = 1`.
     #[arg(long, env = "SPOOL_PGBOUNCER", default_value_t = false, action = clap::ArgAction::Set)]
     pub pgbouncer: bool,
 }
@@ -32,8 +33,8 @@ pub async fn connect(options: &DatabaseArgs, application: &'static str) -> Resul
         .doing("read DATABASE_URL")?
         .application_name(application);
     connect = if options.pgbouncer {
-        // It passes no settings on; give the role `idle_in_transaction_session_timeout` instead.
-        connect.statement_cache_capacity(0)
+        // It refuses settings at the start; give the role `idle_in_transaction_session_timeout` instead.
+        connect.statement_cache_capacity(0).extra_float_digits(None)
     } else {
         connect.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
     };
