@@ -66,6 +66,27 @@ impl FailureClass {
     }
 }
 
+/// The text without what must not be passed on: queries of links (they may be signed) and NUL, which no
+/// database takes.
+pub fn sayable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut hidden = false;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let in_link = out
+            .rsplit(|c: char| c.is_whitespace() || "(\"'<".contains(c))
+            .next()
+            .is_some_and(|w| w.contains("://"));
+        let ends = c.is_whitespace() || ")\"'>".contains(c);
+        hidden = !ends && (hidden || (c == '?' && in_link));
+        if !hidden && c != '\0' {
+            out.push(c);
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    out
+}
+
 /// Classifies the end of a prediction by its status (`failed`, `canceled`, `aborted`) and error text.
 pub fn classify(status: &str, text: &str) -> FailureClass {
     if status == "aborted" {
@@ -171,6 +192,20 @@ mod tests {
                 (code, retryable, charge),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn links_are_passed_on_without_their_signature() {
+        for (text, said) in [
+            (
+                "Error downloading input (http://x/a.jpg?exp=1&sig=abc): HTTP Error 503",
+                "Error downloading input (http://x/a.jpg): HTTP Error 503",
+            ),
+            ("what? no link", "what? no link"),
+            ("see https://x/?a=b next \"https://y?c\" end\0", "see https://x/ next \"https://y\" end"),
+        ] {
+            assert_eq!(sayable(text), said);
         }
     }
 

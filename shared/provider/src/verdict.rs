@@ -123,6 +123,7 @@ impl ProviderError {
     ) -> Self {
         let problem = ProblemBody::parse(body);
         let said = problem.detail.clone().or(problem.title.clone()).unwrap_or_else(|| status.to_string());
+        let said = crate::failure::sayable(&said);
         let message = format!("{}: {}", status.as_u16(), said.trim());
         let fail = |code: &str| Verdict::Fail { code: code.to_owned(), message: said.trim().to_owned() };
         let verdict = match status.as_u16() {

@@ -51,6 +51,14 @@ declare
     frontier bigint[] := p_parents; bad boolean := p_state <> 5; doomed bigint[]; parent_of bigint;
     ring text[] := '{}'; readied text[]; verb text := case p_state when 6 then 'failed' else 'was canceled' end;
 begin
+    if bad then
+        -- A cancel may run down the whole graph: all of it is locked at once and in id order, so that two never wait for each other.
+        perform from queue.task t where t.id in (
+            with recursive below (id) as (
+                select e.child from queue.edge e where e.parent = any(p_parents)
+                union select e.child from queue.edge e join below b on e.parent = b.id)
+            select b.id from below b) order by t.id for update;
+    end if;
     loop
         perform from queue.task t where t.id in (select e.child from queue.edge e where e.parent = any(frontier)) order by t.id for update;
         doomed := null;

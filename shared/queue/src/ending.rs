@@ -137,7 +137,7 @@ impl Ending {
                 output: None,
                 class: None,
                 error: None,
-                why: Some(why),
+                why: Some(writable(why)),
             },
             End::Said(Outcome::Fail { class, error }) => failed(class, error),
             End::Said(Outcome::Retry { after, class, error }) => {
@@ -155,7 +155,7 @@ impl Ending {
                     state: TaskState::Parked,
                     delay,
                     at,
-                    why: Some(why),
+                    why: Some(writable(why)),
                     class: None,
                     error: None,
                     outcome: None,
@@ -183,7 +183,13 @@ impl Ending {
     }
 }
 
+/// No database takes a NUL, and an ending that cannot be written would be tried for ever.
+fn writable(text: String) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
+}
+
 fn failed(class: String, error: String) -> Ending {
+    let (class, error) = (writable(class), writable(error));
     Ending::Final {
         state: TaskState::Failed,
         output: None,
@@ -209,8 +215,8 @@ fn retry(
         delay: after.unwrap_or_else(|| attempt.policy.delay_with_jitter(attempt.number, chance)),
         at: None,
         why: None,
-        class: Some(class),
-        error: Some(error),
+        class: Some(writable(class)),
+        error: Some(writable(error)),
         outcome: Some(outcome),
     })
 }

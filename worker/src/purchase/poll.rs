@@ -22,6 +22,11 @@ use std::time::Duration;
 /// Tries in vain after which even an overloaded provider is given up: about an hour of them.
 const MOST_CAPACITY_FAILURES: i32 = 30;
 
+/// One look takes no longer, reads repeated by the client included: well within the step's time.
+const LONGEST_LOOK: Duration = Duration::from_secs(60);
+/// The provider keeps what ended for an hour.
+const KEPT: Duration = Duration::from_secs(3600);
+
 /// Seconds between looks: eager at first, patient later. A webhook comes sooner than any of them.
 fn next_look(submitted_for: Duration) -> Duration {
     match submitted_for.as_secs() {
@@ -39,9 +44,18 @@ pub(super) async fn poll(
     row: &PredictionRow,
 ) -> Result<Done, Failure> {
     let rest = next_look(Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0)));
-    let found = match meter::call("get", ctx.replicate.get(external_id(row)?).await) {
-        Ok(found) => found,
-        Err(error) => {
+    let submitted_for = Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0));
+    let overdue = submitted_for > Duration::from_secs(order.model.cancel_after_s.into()) + KEPT;
+    let asked = tokio::time::timeout(LONGEST_LOOK, ctx.replicate.get(external_id(row)?)).await;
+    let found = match asked.map(|asked| meter::call("get", asked)) {
+        Ok(Ok(found)) => found,
+        Err(_) => return Ok(park(rest, "the provider does not answer").into()),
+        Ok(Err(error)) if overdue && error.status() == Some(404) => {
+            // It is long past its deadline and forgotten. What it cost nobody can say; what was held is booked.
+            let lost = ("lost", "the provider no longer knows this prediction");
+            return ended(ctx, run, order, row, PredictionState::Failed, lost, row.estimate).await;
+        }
+        Ok(Err(error)) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "could not ask for the prediction");
             let rest = if let Verdict::RetryAfter(wait) = error.verdict() { wait } else { rest };
             return Ok(park(rest, "waiting for the provider").into());
@@ -155,7 +169,7 @@ async fn failed(
     found: &Prediction,
     state: PredictionState,
 ) -> Result<Done, Failure> {
-    let text = found.error_text().unwrap_or_else(|| state.to_string());
+    let text = failure::sayable(&found.error_text().unwrap_or_else(|| state.to_string()));
     let class = failure::classify(state.as_str(), &text);
     let cost = match class.charge {
         Charge::None => Micros::ZERO,

@@ -10,6 +10,7 @@ use serde_json::Value;
 use spool_db::predictions::{self, PredictionRow};
 use spool_provider::wire::Prediction;
 use spool_queue::{Done, Failure, Run};
+use sqlx::{Postgres, Transaction};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(super) async fn resolve(
 ) -> Result<Done, Failure> {
     let half = ctx.settings.submit_settle / 2;
     let unknown_for = Duration::from_secs_f64(row.unknown_for_s.unwrap_or_default().max(0.0));
+    // Reckoned from the intent: the POST is that old, whenever somebody noticed that its answer is missing.
+    let provable = Duration::from_secs_f64(row.intent_for_s.max(0.0)) <= PROVABLE;
     if let Some(since) = row.since_scan_s.map(|s| Duration::from_secs_f64(s.max(0.0)))
         && since < half
     {
@@ -43,7 +46,10 @@ pub(super) async fn resolve(
         Ok(listed) => listed,
         Err(error) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
-            return Ok(park(SCAN_REST, "looking for the prediction").into());
+            if provable {
+                return Ok(park(SCAN_REST, "looking for the prediction").into());
+            }
+            return doubt(ctx.pool.begin().await?, run, row).await;
         }
     };
     let mut ours: Vec<&Prediction> =
@@ -75,19 +81,28 @@ pub(super) async fn resolve(
 
     let scans = predictions::scanned_empty(&mut tx, row.id).await?;
     let outcome = if scans >= EMPTY_SCANS && unknown_for >= ctx.settings.submit_settle {
-        if unknown_for > PROVABLE {
-            predictions::in_doubt(&mut tx, row.id).await?;
-            tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought");
-        } else {
-            predictions::void(&mut tx, row.id).await?;
-            meter::money("released", row.estimate);
-            tracing::info!(prediction.id = %row.id, scans, "nothing was created, it may be bought again");
+        if !provable {
+            return doubt(tx, run, row).await;
         }
+        predictions::void(&mut tx, row.id).await?;
+        meter::money("released", row.estimate);
+        tracing::info!(prediction.id = %row.id, scans, "nothing was created, it may be bought again");
         park(NOW, "nothing was created")
     } else {
         park(half, "looking for the prediction")
     };
     Ok(run.commit(tx, outcome).await?)
+}
+
+/// The provider has forgotten what it was asked: nothing can be proved, so nothing is bought again.
+async fn doubt(
+    mut tx: Transaction<'static, Postgres>,
+    run: &Run,
+    row: &PredictionRow,
+) -> Result<Done, Failure> {
+    predictions::in_doubt(&mut tx, row.id).await?;
+    tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought: an operator decides");
+    Ok(run.commit(tx, park(super::IN_DOUBT_REST, "prediction in doubt: an operator decides")).await?)
 }
 
 /// Our id in a media link or in the webhook, or our seed in an input that has no media.

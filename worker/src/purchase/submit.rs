@@ -12,13 +12,15 @@ use spool_job::state::SceneState;
 use spool_provider::client::Create;
 use spool_provider::verdict::Verdict;
 use spool_queue::{Done, Failure, Outcome, Run};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// First look after a POST that went well: nothing is done sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Pause of an account whose credit is used up, or that is down.
 const OUTAGE_REST: Duration = Duration::from_secs(60);
+/// A POST goes out this soon after its lease was seen to be held, or not at all.
+const LATEST_POST: Duration = Duration::from_millis(1500);
 /// Links in an input outlive the longest deadline a prediction gets.
 const LINK_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 
@@ -62,12 +64,20 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
                       "ordinal": order.slot.ordinal, "estimate_micros": estimate});
     progress::refresh(&mut tx, order.slot.job_id, &format!("{}_started", order.slot.purpose), &data).await?;
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
+    let held_at = Instant::now();
     run.check(&mut tx).await?;
     tx.commit().await?;
     crash_point!(IntentWritten);
     tracing::info!(prediction.id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
 
     meter::money("reserved", estimate);
+    // A process that stood still since may have lost its lease, and another may be about to rule this intent out.
+    if held_at.elapsed() > LATEST_POST || run.canceled().is_cancelled() {
+        let mut tx = ctx.pool.begin().await?;
+        predictions::refused(&mut tx, id, "not_sent", "this run stood still before it could send it").await?;
+        meter::money("released", estimate);
+        return Ok(run.commit(tx, park(Duration::ZERO, "not sent yet")).await?);
+    }
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
     record(ctx, run, order, id, answer.map(|prediction| prediction.id)).await
@@ -96,7 +106,14 @@ async fn record(
         Ok(external_id) => {
             jobs::park(&mut tx, order.slot.job_id, None).await?;
             if !predictions::submitted(&mut tx, id, &external_id, false).await? {
-                tracing::error!(prediction.id = %id, external_id, "another provider id is bound to this prediction already");
+                tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
+                if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&external_id).await) {
+                    tracing::error!(
+                        external_id,
+                        error = &error as &dyn std::error::Error,
+                        "could not call it off"
+                    );
+                }
             }
             let done = run.commit(tx, park(FIRST_LOOK, "rendering")).await?;
             crash_point!(SubmitRecorded);

@@ -4,8 +4,9 @@
 use crate::context::Context;
 use crate::crash::crash_point;
 use serde_json::json;
-use spool_db::jobs::{self, Conclusion};
+use spool_db::jobs::{self, Conclusion, JobRow};
 use spool_db::scenes;
+use spool_job::spec::OnSceneFailure;
 use spool_job::state::SceneState;
 use spool_job::tasks::{JobTask, TaskKind, group_key};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run, TaskState, inspect};
@@ -38,13 +39,12 @@ impl Handler for Close {
         let end = if job.thumbnail_digest.is_some() {
             Conclusion::Completed
         } else {
-            failure(&mut tx, task.job_id).await?
+            failure(&mut tx, &job).await?
         };
-        if end != Conclusion::Completed {
-            for scene in scenes::list(&mut tx, task.job_id).await? {
-                let why = Some("the job ended before this scene had a clip");
-                scenes::move_to(&mut tx, scene.id, scene.version, SceneState::Failed, None, why).await?;
-            }
+        for scene in scenes::list(&mut tx, task.job_id).await? {
+            // Scenes that have a clip, or failed for a reason of their own, stay as they are.
+            let why = Some("the job ended before this scene had a clip");
+            scenes::move_to(&mut tx, scene.id, scene.version, SceneState::Failed, None, why).await?;
         }
         jobs::conclude(&mut tx, task.job_id, &end).await?;
         crash_point!(Concluding);
@@ -55,13 +55,15 @@ impl Handler for Close {
     }
 }
 
-/// Why there is no video: the first failed scene, else the task that died.
-async fn failure(conn: &mut sqlx::PgConnection, job_id: i64) -> Result<Conclusion, Failure> {
+/// Why there is no video: the first failed scene, unless those are skipped; else the task that died.
+async fn failure(conn: &mut sqlx::PgConnection, job: &JobRow) -> Result<Conclusion, Failure> {
+    let job_id = job.id;
+    let skipped = job.spec.on_scene_failure == OnSceneFailure::Skip;
     let failed = scenes::list(conn, job_id)
         .await?
         .into_iter()
         .find(|scene| scene.state == SceneState::Failed.as_str());
-    if let Some(scene) = failed {
+    if let Some(scene) = failed.filter(|_| !skipped) {
         let error = scene.error.unwrap_or_else(|| "no reason given".to_owned());
         return Ok(Conclusion::Failed {
             code: "scene_failed".into(),
@@ -69,7 +71,8 @@ async fn failure(conn: &mut sqlx::PgConnection, job_id: i64) -> Result<Conclusio
         });
     }
     let tasks = inspect::tasks_of_group(conn, &group_key(job_id)).await?;
-    Ok(match tasks.into_iter().find(|task| task.state == TaskState::Failed) {
+    // The last to die is nearest to the video.
+    Ok(match tasks.into_iter().rfind(|task| task.state == TaskState::Failed) {
         Some(task) => Conclusion::Failed {
             code: format!("{}_failed", task.kind),
             error: format!(

@@ -28,7 +28,7 @@ impl Handler for Collect {
     const QUEUE: &'static str = TaskKind::Collect.queue();
     const TIMEOUT: Duration = Duration::from_secs(300);
     /// The output was paid for: it is tried for as long as it can be there.
-    const RETRY: RetryPolicy = RetryPolicy::new(12, &[2, 5, 15, 45, 120, 300]);
+    const RETRY: RetryPolicy = RetryPolicy::new(40, &[2, 5, 15, 45, 120]);
     type Payload = CollectTask;
 
     async fn run(&self, task: CollectTask, run: Run) -> Result<Done, Failure> {

@@ -24,8 +24,8 @@ impl Handler for Music {
     const QUEUE: &'static str = TaskKind::Music.queue();
     /// One look or one POST; the waiting in between is done parked.
     const TIMEOUT: Duration = Duration::from_secs(90);
-    /// Paid attempts are counted by predictions; these are for our own trouble.
-    const RETRY: RetryPolicy = RetryPolicy::new(20, &[5, 15, 45]);
+    /// Paid tries are counted by predictions; these are for our own trouble, which must not outlast a bought clip.
+    const RETRY: RetryPolicy = RetryPolicy::new(200, &[5, 15, 45]);
     type Payload = MusicTask;
 
     async fn run(&self, task: MusicTask, run: Run) -> Result<Done, Failure> {

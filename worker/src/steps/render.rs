@@ -23,8 +23,8 @@ impl Handler for Render {
     const QUEUE: &'static str = TaskKind::Render.queue();
     /// One look or one POST; the waiting in between is done parked.
     const TIMEOUT: Duration = Duration::from_secs(90);
-    /// Paid attempts are counted by predictions; these are for our own trouble.
-    const RETRY: RetryPolicy = RetryPolicy::new(20, &[5, 15, 45]);
+    /// Paid tries are counted by predictions; these are for our own trouble, which must not outlast a bought clip.
+    const RETRY: RetryPolicy = RetryPolicy::new(200, &[5, 15, 45]);
     type Payload = RenderTask;
 
     async fn run(&self, task: RenderTask, run: Run) -> Result<Done, Failure> {

@@ -97,6 +97,8 @@ pub struct PredictionRow {
     pub empty_scans: i32,
     /// Seconds since the last of them, by the database's clock.
     pub since_scan_s: Option<f64>,
+    /// Seconds since the intent was written: the POST, if there was one, is about that old.
+    pub intent_for_s: f64,
     /// Seconds since its outcome became unknown.
     pub unknown_for_s: Option<f64>,
     /// Seconds since it was submitted.
@@ -112,6 +114,7 @@ macro_rules! select {
                     external_id, output_url, output_digest, estimate_micros, intent_at, empty_scans, polls,
                     extract(epoch FROM now() - scanned_at)::float8 AS since_scan_s,
                     extract(epoch FROM now() - unknown_at)::float8 AS unknown_for_s,
+                    extract(epoch FROM now() - intent_at)::float8 AS \"intent_for_s!\",
                     extract(epoch FROM now() - submitted_at)::float8 AS submitted_for_s
              FROM predictions WHERE " + $filter,
             $($arg),+
@@ -146,6 +149,7 @@ macro_rules! row {
             intent_at: row.intent_at,
             empty_scans: row.empty_scans,
             since_scan_s: row.since_scan_s,
+            intent_for_s: row.intent_for_s,
             unknown_for_s: row.unknown_for_s,
             submitted_for_s: row.submitted_for_s,
             polls: row.polls,

@@ -108,11 +108,16 @@ async fn a_worker_that_was_paused_past_its_lease_is_refused_and_comes_back(pool:
     let id = enqueue(&pool, step(json!(1))).await;
     started.notified().await;
     let before = frozen.worker.id();
-    sqlx::query!("update queue.worker set lease_until = now() - interval '1 second' where id = $1", before.0)
-        .execute(&pool)
-        .await
-        .unwrap();
     let other = Running::start(quick("other", &pool).handler(Step(slow))).await;
+    // Again until it is given up: a beat that was on its way may renew the lease once more.
+    until("the frozen worker to be given up", || async {
+        let row = sqlx::query!(
+            "update queue.worker set lease_until = now() - interval '1 second' where id = $1 returning dead_at",
+            before.0
+        );
+        row.fetch_one(&pool).await.unwrap().dead_at.is_some()
+    })
+    .await;
     assert_eq!(until_final(&pool, id).await.output, Some(json!("fresh")));
     go.notify_one();
     until("the refusal", || async { outcomes(&pool, id).await.contains(&"refused") }).await;
