@@ -103,7 +103,7 @@ async fn stop_ours(running: &mut Running) {
 }
 
 /// The postmaster that runs on this cluster, if one does: a supervisor and its keeper were both killed.
-pub(super) fn leftover(data: &Path) -> Option<u32> {
+fn leftover(data: &Path) -> Option<u32> {
     let noted = std::fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let mut lines = noted.lines();
     let pid: u32 = lines.next()?.trim().parse().ok()?;
@@ -114,7 +114,7 @@ pub(super) fn leftover(data: &Path) -> Option<u32> {
     (same_cluster && is_postgres && is_alive(pid)).then_some(pid)
 }
 
-pub(super) async fn stop_leftover(pid: u32) {
+async fn stop_leftover(pid: u32) {
     for (signal, patience) in STOP_STEPS {
         let _ = kill(raw_pid(pid), signal);
         let deadline = Instant::now() + patience;

@@ -7,11 +7,9 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{ConnectOptions, postgres::PgConnectOptions};
 
 use super::cluster::{Cluster, ClusterError, Durability};
-use super::keeper;
 use crate::supervisor::data_folder::random_hex;
 use crate::supervisor::ports::{self, PortError};
 use crate::supervisor::service::Service;
-use crate::supervisor::strays::is_alive;
 
 /// The throw-away cluster or its schemas cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -90,12 +88,7 @@ impl Throwaway {
 
     /// Stops and removes it.
     pub(crate) async fn stop(self) {
-        let postmaster = keeper::leftover(&self.folder.path().join("cluster").join("data"));
         self.service.stop().await;
-        // Its keeper stops it; should that have failed, nobody else would.
-        if let Some(pid) = postmaster.filter(|pid| is_alive(*pid)) {
-            keeper::stop_leftover(pid).await;
-        }
         drop(self.folder);
     }
 }

@@ -52,6 +52,29 @@ async fn migrations_are_applied_before_the_command_runs() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Processes whose command line names this folder, as that of its Postgres does.
+#[cfg(target_os = "linux")]
+fn processes_in(folder: &Path) -> Vec<String> {
+    let folder = folder.to_str().expect("a readable path");
+    let processes = std::fs::read_dir("/proc").expect("readable").flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .filter(|line| line.contains(folder))
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn however_soon_the_command_ends_no_postgres_is_left() {
+    for _ in 0..4 {
+        let temporary = temporary();
+        let output = run(&temporary, &["postgres", "run", "--", "true"]).await;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(processes_in(temporary.path()), Vec::<String>::new());
+    }
+}
+
 #[tokio::test]
 async fn a_failed_migration_is_told_and_everything_is_removed() {
     let temporary = temporary();

@@ -7,6 +7,7 @@
 use std::io::Read;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Set to `1` by a supervisor that holds the other end of our standard input.
@@ -21,32 +22,39 @@ const FORCED_EXIT_CODE: i32 = 130;
 /// Call it once, early in `main`, inside the runtime: from then on the signals no longer kill.
 pub fn watch() -> CancellationToken {
     let stop = CancellationToken::new();
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            let stop = stop.clone();
-            tokio::spawn(async move {
-                loop {
-                    let name = tokio::select! {
-                        _ = terminate.recv() => "SIGTERM",
-                        _ = interrupt.recv() => "SIGINT",
-                    };
-                    if stop.is_cancelled() {
-                        tracing::warn!(signal = name, "asked to stop a second time: leaving at once");
-                        std::process::exit(FORCED_EXIT_CODE);
-                    }
-                    tracing::info!(signal = name, "asked to stop");
-                    stop.cancel();
-                }
-            });
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "signals cannot be watched: the process will stop without cleaning up");
+    let (asked, requests) = mpsc::unbounded_channel();
+    for (kind, name) in [(SignalKind::terminate(), "SIGTERM"), (SignalKind::interrupt(), "SIGINT")] {
+        match signal(kind) {
+            Ok(mut signals) => {
+                let asked = asked.clone();
+                tokio::spawn(
+                    async move { while signals.recv().await.is_some() && asked.send(name).is_ok() {} },
+                );
+            }
+            Err(error) => {
+                tracing::warn!(%error, signal = name, "cannot be watched: it will stop the process without cleaning up");
+            }
         }
     }
+    let first = stop.clone();
+    tokio::spawn(async move {
+        cancel_on_first(requests, first).await;
+        std::process::exit(FORCED_EXIT_CODE);
+    });
     if std::env::var(EXIT_ON_STDIN_CLOSE).is_ok_and(|value| value == "1") {
         cancel_on_end_of(std::io::stdin(), stop.clone());
     }
     stop
+}
+
+/// Ends at the second signal. A supervisor sends one and closes the pipe too, so it is signals that count, not whether
+/// the token is cancelled already: whichever of the two comes first, the process has its time to finish.
+async fn cancel_on_first(mut requests: mpsc::UnboundedReceiver<&'static str>, stop: CancellationToken) {
+    let Some(signal) = requests.recv().await else { return std::future::pending().await };
+    tracing::info!(signal, "asked to stop");
+    stop.cancel();
+    let Some(signal) = requests.recv().await else { return std::future::pending().await };
+    tracing::warn!(signal, "asked to stop a second time: leaving at once");
 }
 
 /// A plain thread, because tokio's standard input would hold up the end of the runtime until a byte comes.
@@ -83,5 +91,21 @@ mod tests {
         assert!(!stop.is_cancelled());
         drop(writer);
         stop.cancelled().await;
+    }
+
+    #[tokio::test]
+    async fn a_signal_after_the_end_of_the_pipe_is_no_second_request() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let (signals, requests) = mpsc::unbounded_channel();
+        let mut leaving = std::pin::pin!(cancel_on_first(requests, stop));
+        signals.send("SIGTERM").unwrap();
+        tokio::select! {
+            biased;
+            () = &mut leaving => panic!("left at the first signal"),
+            () = std::future::ready(()) => {}
+        }
+        signals.send("SIGTERM").unwrap();
+        leaving.await;
     }
 }
