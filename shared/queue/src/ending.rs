@@ -173,6 +173,11 @@ impl Ending {
         }
     }
 
+    /// Instead of an ending that the database refuses.
+    pub(crate) fn unrecordable(word: &str, error: &str) -> Self {
+        failed("unrecordable".to_owned(), format!("its outcome ({word}) cannot be recorded: {error}"))
+    }
+
     /// The word for it in metrics.
     pub(crate) const fn word(&self) -> &'static str {
         match self {

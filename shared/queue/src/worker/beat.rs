@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 use tokio::sync::watch;
 
@@ -23,6 +24,7 @@ use crate::{
 /// What the database says of this worker.
 struct Answer {
     alive: bool,
+    heard: DateTime<Utc>,
     running: Vec<Row>,
 }
 
@@ -30,23 +32,31 @@ struct Row {
     task: TaskId,
     token: LeaseToken,
     attempt: u16,
-    claimed_at: chrono::DateTime<chrono::Utc>,
+    claimed_at: DateTime<Utc>,
     stop: bool,
     /// Claimed longer than a lease ago.
     old: bool,
 }
 
-/// Since when the database has answered without interruption; none while it does not.
-pub(crate) type Healthy = watch::Sender<Option<Instant>>;
+/// What this worker knows of the database; none while it does not answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Contact {
+    /// Since when it has answered without interruption.
+    pub(crate) since: Instant,
+    /// Its time when it last answered.
+    pub(crate) heard: DateTime<Utc>,
+}
+
+pub(crate) type Healthy = watch::Sender<Option<Contact>>;
 
 /// Registers until it works or the worker is stopped. The reaper may rescue only one lease after this moment.
 pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
     let mut backoff = Backoff::new();
     loop {
         match try_register(core).await {
-            Ok(id) => {
+            Ok((id, heard)) => {
                 core.set_id(id);
-                healthy.send_replace(Some(Instant::now()));
+                healthy.send_replace(Some(Contact { since: Instant::now(), heard }));
                 metrics::connected(true);
                 tracing::info!(worker = %core.name, id = %id, "registered");
                 return true;
@@ -60,13 +70,13 @@ pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
     }
 }
 
-async fn try_register(core: &Core) -> Result<WorkerId, sqlx::Error> {
+async fn try_register(core: &Core) -> Result<(WorkerId, DateTime<Utc>), sqlx::Error> {
     let slots: HashMap<&str, usize> =
         core.lanes.iter().map(|lane| (lane.queue.as_str(), lane.slots)).collect();
     let mut session = core.watch.open().await?;
-    let id = sqlx::query_scalar!(
+    let row = sqlx::query!(
         "insert into queue.worker (name, host, pid, slots, lease_until)
-         values ($1, $2, $3, $4, now() + $5::bigint * interval '1 millisecond') returning id",
+         values ($1, $2, $3, $4, now() + $5::bigint * interval '1 millisecond') returning id, beat_at",
         core.name,
         host(),
         std::process::id() as i32,
@@ -76,7 +86,7 @@ async fn try_register(core: &Core) -> Result<WorkerId, sqlx::Error> {
     .fetch_one(&mut *session)
     .await?;
     session.done().await?;
-    Ok(WorkerId(id))
+    Ok((WorkerId(row.id), row.beat_at))
 }
 
 fn host() -> String {
@@ -115,18 +125,19 @@ async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
     // Tokens that were admitted before the question was asked: only of these the answer can say that they are gone.
     let known: HashSet<i64> = core.with_live(|live| live.keys().copied().collect());
     let asked = Instant::now();
-    let answer = match tokio::time::timeout(core.lease / 2, ask(core)).await {
+    let answer = match tokio::time::timeout(core.longest_silence(), ask(core)).await {
         Ok(answer) => answer?,
         Err(_) => return Err(sqlx::Error::PoolTimedOut),
     };
-    healthy.send_if_modified(|since| {
-        let back = since.is_none();
-        if back {
-            *since = Some(asked);
-            metrics::connected(true);
-        }
-        back
-    });
+    let before = *healthy.borrow();
+    if before.is_none() {
+        metrics::connected(true);
+    }
+    let since = match before {
+        Some(before) if !stood_still(core, before.heard, answer.heard) => before.since,
+        _ => asked,
+    };
+    healthy.send_replace(Some(Contact { since, heard: answer.heard }));
     if !answer.alive {
         metrics::lease_lost();
         tracing::warn!(worker = %core.name, id = %core.id(), "this worker was given up for dead; its tasks run elsewhere");
@@ -150,6 +161,11 @@ async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
     hand_back_orphans(core, &answer.running).await
 }
 
+/// A database or a network that stood still without breaking a connection looks like this and no other way.
+fn stood_still(core: &Core, before: DateTime<Utc>, heard: DateTime<Utc>) -> bool {
+    (heard - before).to_std().is_ok_and(|gap| gap > core.longest_silence())
+}
+
 async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
     let mut session = core.watch.open().await?;
     let id = core.id();
@@ -158,7 +174,8 @@ async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
                update queue.worker set beat_at = now(), lease_until = now() + $2::bigint * interval '1 millisecond'
                where id = $1 and dead_at is null returning id)
            select m.id as "me?", t.id as "task?", t.lease_token as "token?", t.attempt as "attempt?", t.claimed_at as "claimed_at?",
-                  t.cancel_why is not null as "stop!", coalesce(t.claimed_at < now() - $2::bigint * interval '1 millisecond', false) as "old!"
+                  t.cancel_why is not null as "stop!", coalesce(t.claimed_at < now() - $2::bigint * interval '1 millisecond', false) as "old!",
+                  now() as "heard!"
            from (select 1) one left join me m on true left join queue.task t on t.worker_id = $1"#,
         id.0,
         milliseconds(core.lease)
@@ -166,7 +183,8 @@ async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
     .fetch_all(&mut *session)
     .await?;
     session.done().await?;
-    let alive = rows.first().is_some_and(|row| row.me.is_some());
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let (alive, heard) = (first.me.is_some(), first.heard);
     let running = rows
         .into_iter()
         .filter_map(|row| {
@@ -180,7 +198,7 @@ async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
             })
         })
         .collect();
-    Ok(Answer { alive, running })
+    Ok(Answer { alive, heard, running })
 }
 
 /// A claim whose answer was lost on the way leaves tasks that this worker holds without knowing it.

@@ -58,7 +58,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// How often the lease is renewed; 3 s by default. Must be shorter than the lease.
+    /// How often the lease is renewed; 3 s by default. At most a third of the lease.
     pub fn heartbeat(mut self, heartbeat: Duration) -> Self {
         self.heartbeat = heartbeat;
         self
@@ -111,8 +111,8 @@ impl WorkerBuilder {
         if self.handlers.is_empty() {
             return Err(WorkerError::NoHandlers(self.name));
         }
-        if self.heartbeat >= self.lease {
-            return Err(setting("the heartbeat must be shorter than the lease"));
+        if self.heartbeat > self.lease / 3 {
+            return Err(setting("the heartbeat must be no longer than a third of the lease"));
         }
         if self.heartbeat.is_zero() || self.poll.is_zero() {
             return Err(setting("heartbeat and poll must be longer than nothing"));

@@ -1,6 +1,10 @@
 //! Writes the ends of runs: plain ones together in one statement, those that others wait for one by one.
 
-use std::{collections::HashSet, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use tokio::{sync::mpsc, task::JoinSet};
 
@@ -11,7 +15,10 @@ use crate::{
     id::TaskId,
     metrics,
     run::Run,
-    worker::core::{Backoff, Core},
+    worker::{
+        core::{Backoff, Core},
+        session::Sessions,
+    },
 };
 
 /// More than this in one statement gains nothing.
@@ -52,8 +59,7 @@ pub(crate) async fn run(core: Arc<Core>, mut ended: mpsc::Receiver<Ended>) {
 pub(crate) async fn alone(core: &Arc<Core>, ended: Ended) {
     let token = ended.run.token().0;
     if let Some(item) = item(ended) {
-        let items = [item];
-        write(core, &items, true).await;
+        write(core, vec![item], &core.handlers_own).await;
     }
     core.forget([token]);
 }
@@ -63,7 +69,7 @@ async fn flush(core: Arc<Core>, batch: Vec<Ended>) {
     let mut items: Vec<Item> = batch.into_iter().filter_map(item).collect();
     // Rows are locked in this order, as everybody does.
     items.sort_unstable_by_key(|item| item.run.task_id());
-    write(&core, &items, false).await;
+    write(&core, items, &core.work).await;
     core.forget(tokens);
 }
 
@@ -74,36 +80,14 @@ fn item(ended: Ended) -> Option<Item> {
 }
 
 /// Tries until the database has taken everything, or the worker ends.
-async fn write(core: &Arc<Core>, items: &[Item], alone: bool) {
+async fn write(core: &Arc<Core>, items: Vec<Item>, sessions: &Sessions) {
     let started = Instant::now();
-    let mut pending = Pending::sort(items);
-    let mut backoff = Backoff::new();
     let mut bell = Bell::silent();
-    let mut doubt = false;
-    while !pending.is_empty() {
-        let tried = if alone {
-            match core.pool.acquire().await {
-                Ok(mut connection) => pending.write(core, &mut connection, &mut bell, doubt).await,
-                Err(error) => Err(error),
-            }
-        } else {
-            match core.work.open().await {
-                Ok(mut session) => match pending.write(core, &mut session, &mut bell, doubt).await {
-                    Ok(()) => session.done().await,
-                    Err(error) => Err(error),
-                },
-                Err(error) => Err(error),
-            }
-        };
-        let Err(error) = tried else { break };
-        // What the database did with the lost statement is not known.
-        doubt = true;
-        core.failed("complete", &error);
-        if core.ending.is_cancelled() {
-            tracing::warn!(tasks = items.len(), "ends of runs were not recorded; the tasks will run again");
-            return;
+    if let Err(refusal) = write_all(core, &items, sessions, &mut bell, false).await {
+        // One of them cannot be written; which, only each alone can tell.
+        for item in items.into_iter().filter(|item| refusal.left.contains(&item.run.token().0)) {
+            write_single(core, item, sessions, &mut bell).await;
         }
-        backoff.pause().await;
     }
     metrics::flushed(started.elapsed());
     if !bell.is_silent() {
@@ -113,6 +97,69 @@ async fn write(core: &Arc<Core>, items: &[Item], alone: bool) {
             }
         }
         bell.ring(core.work.pool()).await;
+    }
+}
+
+/// What a handler said and the database can never hold (a time out of its range) fails the task.
+async fn write_single(core: &Arc<Core>, mut item: Item, sessions: &Sessions, bell: &mut Bell) {
+    while let Err(Refusal { error, .. }) =
+        write_all(core, std::slice::from_ref(&item), sessions, bell, true).await
+    {
+        let unrecordable = Ending::unrecordable(item.ending.word(), &error.to_string());
+        if item.ending == unrecordable {
+            tracing::error!(worker = %core.name, task = %item.run.task_id(), %error, "not even its failure can be recorded");
+            return;
+        }
+        tracing::warn!(worker = %core.name, task = %item.run.task_id(), %error, "the outcome cannot be recorded: failed");
+        item.ending = unrecordable;
+    }
+}
+
+/// The database understood the write and will never take it: to try again is of no use.
+struct Refusal {
+    error: sqlx::Error,
+    /// Tokens of what is not written.
+    left: HashSet<i64>,
+}
+
+/// SQLSTATE classes: bad data, a broken constraint, a limit of the program.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)))
+}
+
+async fn write_all(
+    core: &Core,
+    items: &[Item],
+    sessions: &Sessions,
+    bell: &mut Bell,
+    mut doubt: bool,
+) -> Result<(), Refusal> {
+    let mut pending = Pending::sort(items);
+    let mut backoff = Backoff::new();
+    loop {
+        let mut tally = Tally::default();
+        let tried = pending.try_write(core, sessions, bell, &mut tally, doubt).await;
+        let lost = tried.is_err() && sessions.in_transaction();
+        if lost {
+            pending = Pending::sort(items);
+        } else {
+            tally.count();
+        }
+        let Err(error) = tried else { return Ok(()) };
+        if is_refusal(&error) {
+            return Err(Refusal { error, left: pending.tokens() });
+        }
+        // What the database did with the lost statement is not known.
+        doubt = true;
+        core.failed("complete", &error);
+        if core.ending.is_cancelled() {
+            tracing::warn!(tasks = items.len(), "ends of runs were not recorded; the tasks will run again");
+            return Ok(());
+        }
+        backoff.pause().await;
     }
 }
 
@@ -135,55 +182,77 @@ impl<'i> Pending<'i> {
         pending
     }
 
-    fn is_empty(&self) -> bool {
-        self.finals.is_empty() && self.agains.is_empty() && self.singles.is_empty()
+    fn tokens(&self) -> HashSet<i64> {
+        let left = [&self.finals, &self.agains, &self.singles];
+        left.into_iter().flatten().map(|item| item.run.token().0).collect()
     }
 
-    /// Each step leaves `self` with what is still to do, so that a lost connection repeats no more than one statement.
+    async fn try_write(
+        &mut self,
+        core: &Core,
+        sessions: &Sessions,
+        bell: &mut Bell,
+        tally: &mut Tally<'i>,
+        doubt: bool,
+    ) -> Result<(), sqlx::Error> {
+        let mut session = sessions.open().await?;
+        self.write(core, &mut session, bell, tally, doubt).await?;
+        session.done().await
+    }
+
+    /// Each step leaves `self` with what is still to do, so that a lost connection repeats no more than one statement;
+    /// what a whole transaction loses is sorted anew.
     async fn write(
         &mut self,
         core: &Core,
         conn: &mut sqlx::PgConnection,
         bell: &mut Bell,
+        tally: &mut Tally<'i>,
         doubt: bool,
     ) -> Result<(), sqlx::Error> {
         if !self.finals.is_empty() {
             let rows: Vec<FinalRow<'_>> = self.finals.iter().filter_map(|item| final_row(item)).collect();
             let written: HashSet<i64> = finish::final_many(conn, &rows).await?.into_iter().collect();
-            self.leave_singles(&written, true);
+            self.leave_singles(&written, true, tally);
         }
         if !self.agains.is_empty() {
             let rows: Vec<AgainRow<'_>> = self.agains.iter().filter_map(|item| again_row(item)).collect();
             let written = finish::again_many(conn, &rows).await?;
             bell.merge(Bell::of(written.iter().filter_map(|(_, ring)| ring.clone())));
             let written = written.into_iter().map(|(TaskId(id), _)| id).collect();
-            self.leave_singles(&written, false);
+            self.leave_singles(&written, false, tally);
         }
         while let Some(&item) = self.singles.last() {
-            single(core, conn, item, bell, doubt).await?;
+            single(core, conn, item, bell, tally, doubt).await?;
             self.singles.pop();
         }
         Ok(())
     }
 
-    fn leave_singles(&mut self, written: &HashSet<i64>, finals: bool) {
+    fn leave_singles(&mut self, written: &HashSet<i64>, finals: bool, tally: &mut Tally<'i>) {
         let items = std::mem::take(if finals { &mut self.finals } else { &mut self.agains });
-        count(items.iter().filter(|item| written.contains(&item.run.task_id().0)));
-        self.singles.extend(items.into_iter().filter(|item| !written.contains(&item.run.task_id().0)));
+        for item in items {
+            if written.contains(&item.run.task_id().0) {
+                tally.add(item);
+            } else {
+                self.singles.push(item);
+            }
+        }
     }
 }
 
 /// What batches cannot do: it has children, was asked to stop, or is stale.
-async fn single(
+async fn single<'i>(
     core: &Core,
     conn: &mut sqlx::PgConnection,
-    item: &Item,
+    item: &'i Item,
     bell: &mut Bell,
+    tally: &mut Tally<'i>,
     doubt: bool,
 ) -> Result<(), sqlx::Error> {
     let fence = item.run.fence();
     if let Written::Yes(ring) = finish::one(conn, fence, &item.ending).await? {
-        count(std::iter::once(&item));
+        tally.add(item);
         bell.merge(Bell::of(ring));
         return Ok(());
     }
@@ -191,7 +260,7 @@ async fn single(
         return Ok(());
     }
     if doubt && finish::already_written(conn, fence).await? {
-        count(std::iter::once(&item));
+        tally.add(item);
         return Ok(());
     }
     metrics::refused(item.run.kind());
@@ -216,16 +285,18 @@ fn again_row(item: &Item) -> Option<AgainRow<'_>> {
     Some(AgainRow { fence: item.run.fence(), again })
 }
 
-fn count<'i>(items: impl Iterator<Item = &'i &'i Item>) {
-    let mut items = items.peekable();
-    while let Some(first) = items.next() {
-        let mut same = 1;
-        while items
-            .next_if(|item| item.run.kind() == first.run.kind() && item.ending.word() == first.ending.word())
-            .is_some()
-        {
-            same += 1;
+/// What was written and is not counted yet: in a transaction it is not so before the commit.
+#[derive(Default)]
+struct Tally<'i>(HashMap<(&'i str, &'static str), u64>);
+
+impl<'i> Tally<'i> {
+    fn add(&mut self, item: &'i Item) {
+        *self.0.entry((item.run.kind(), item.ending.word())).or_default() += 1;
+    }
+
+    fn count(self) {
+        for ((kind, outcome), tasks) in self.0 {
+            metrics::ended(kind, outcome, tasks);
         }
-        metrics::ended(first.run.kind(), first.ending.word(), same);
     }
 }

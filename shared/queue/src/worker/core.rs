@@ -29,8 +29,10 @@ pub(crate) struct Core {
     pub(crate) poll: Duration,
     pub(crate) listen: bool,
     pub(crate) handlers: HashMap<&'static str, Registered>,
-    /// For the handlers, and for what must be written alone.
+    /// For the handlers.
     pub(crate) pool: PgPool,
+    /// The same connections, for what must be written alone and at once.
+    pub(crate) handlers_own: Sessions,
     /// For claims and completions.
     pub(crate) work: Sessions,
     /// For heartbeat, reaper and look-out.
@@ -80,6 +82,7 @@ impl Core {
     ) -> Self {
         let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer);
         let watch = Sessions::like(&pool, 3, pgbouncer);
+        let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
             name,
             lease,
@@ -88,6 +91,7 @@ impl Core {
             listen: !pgbouncer,
             handlers,
             pool,
+            handlers_own,
             work,
             watch,
             lanes,
@@ -97,6 +101,12 @@ impl Core {
             id: AtomicI64::new(0),
             live: Mutex::default(),
         }
+    }
+
+    /// No answer for longer is an outage. A heartbeat is at most a third of the lease, so at any moment a living worker has
+    /// more than this left: an outage that goes unnoticed costs nobody the lease.
+    pub(crate) fn longest_silence(&self) -> Duration {
+        self.lease / 2
     }
 
     pub(crate) fn id(&self) -> WorkerId {

@@ -1,10 +1,8 @@
 //! Rescues the tasks of dead workers and those past their deadline. Every worker can; one does at a time.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::{
@@ -13,7 +11,10 @@ use crate::{
     insert::milliseconds,
     metrics,
     state::TaskState,
-    worker::core::{Core, jittered},
+    worker::{
+        beat::Contact,
+        core::{Core, jittered},
+    },
 };
 
 /// How often it is looked for dead workers.
@@ -25,7 +26,7 @@ const AFTER_DEADLINE: Duration = Duration::from_secs(5);
 /// Attempts of a task that no worker who knew its kind ever claimed.
 const ATTEMPTS: i16 = 4;
 
-pub(crate) async fn run(core: Arc<Core>, healthy: watch::Receiver<Option<Instant>>) {
+pub(crate) async fn run(core: Arc<Core>, healthy: watch::Receiver<Option<Contact>>) {
     let interval = INTERVAL.min(core.lease / 4);
     loop {
         tokio::select! {
@@ -33,11 +34,9 @@ pub(crate) async fn run(core: Arc<Core>, healthy: watch::Receiver<Option<Instant
             () = core.ending.cancelled() => return,
         }
         // After an outage all leases look expired; their owners get one lease of time to say that they live.
-        let safe = healthy.borrow().is_some_and(|since| since.elapsed() >= core.lease);
-        if !safe {
-            continue;
-        }
-        if let Err(error) = round(&core, interval).await {
+        let contact = healthy.borrow().filter(|contact| contact.since.elapsed() >= core.lease);
+        let Some(Contact { heard, .. }) = contact else { continue };
+        if let Err(error) = round(&core, interval, heard).await {
             core.failed("reap", &error);
         }
     }
@@ -48,24 +47,29 @@ struct Lost {
     token: i64,
     worker: i64,
     attempt: i16,
-    claimed_at: chrono::DateTime<chrono::Utc>,
+    claimed_at: DateTime<Utc>,
     last: bool,
     stop: Option<String>,
     dead: bool,
 }
 
-async fn round(core: &Core, interval: Duration) -> Result<(), sqlx::Error> {
+/// `heard` is the database's time when it last answered our heartbeat. A statement that is carried out much later has met
+/// a database or a network that stood still; the other workers' heartbeats may be waiting right behind it.
+async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut session = core.watch.open().await?;
     let mine = sqlx::query_scalar!(
         r#"with turn as (
                update queue.duty set done_at = now()
                where name = 'reap' and done_at <= now() - $1::bigint * interval '1 millisecond'
                  and now() - pg_postmaster_start_time() >= $2::bigint * interval '1 millisecond'
+                 and now() <= $3::timestamptz + $4::bigint * interval '1 millisecond'
                returning name),
            gone as (update queue.worker set dead_at = now() where dead_at is null and lease_until < now() and exists (select from turn) returning id)
            select (select count(*) from gone) as "dead!" from turn"#,
         milliseconds(interval.mul_f64(0.7)),
-        milliseconds(core.lease)
+        milliseconds(core.lease),
+        heard,
+        milliseconds(core.longest_silence())
     )
     .fetch_optional(&mut *session)
     .await?;

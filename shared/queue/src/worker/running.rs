@@ -76,7 +76,7 @@ impl Worker {
 async fn supervise(
     core: Arc<Core>,
     healthy: beat::Healthy,
-    since: watch::Receiver<Option<std::time::Instant>>,
+    since: watch::Receiver<Option<beat::Contact>>,
     shutdown: CancellationToken,
     grace: Duration,
 ) {

@@ -28,6 +28,14 @@ impl Sessions {
         Self { pool, in_transaction: pgbouncer }
     }
 
+    pub(crate) const fn over(pool: PgPool, pgbouncer: bool) -> Self {
+        Self { pool, in_transaction: pgbouncer }
+    }
+
+    pub(crate) const fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
     pub(crate) async fn open(&self) -> Result<Session, sqlx::Error> {
         if self.in_transaction {
             return Ok(Session::Transaction(self.pool.begin().await?));

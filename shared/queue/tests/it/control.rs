@@ -39,7 +39,7 @@ async fn a_running_task_is_told_to_stop_and_ends_canceled(pool: PgPool) {
     // A heartbeat this slow shows that the doorbell brings the news.
     let builder = quick("w", &pool)
         .lease(Duration::from_secs(60))
-        .heartbeat(Duration::from_secs(30))
+        .heartbeat(Duration::from_secs(20))
         .handler(Step(polite));
     let worker = Running::start(builder).await;
     let id = enqueue(&pool, step(json!(1)).group_key("g")).await;

@@ -15,7 +15,8 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::harness::{
-    Hasty, Other, Running, Step, act, enqueue, outcomes, quick, step, task, until, until_final, view,
+    Hasty, Other, Running, Step, act, enqueue, outcomes, outlast_lease, quick, step, task, until,
+    until_final, view,
 };
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
@@ -23,10 +24,10 @@ async fn tasks_longer_than_the_lease_run_once_on_healthy_workers(pool: PgPool) {
     let runs = Arc::new(Mutex::new(HashMap::<i64, usize>::new()));
     let slow = |name: &'static str| {
         let runs = runs.clone();
-        let slow = act(move |payload, _| {
+        let slow = act(move |payload, run| {
             *runs.lock().unwrap().entry(payload.as_i64().unwrap()).or_default() += 1;
-            async {
-                tokio::time::sleep(Duration::from_millis(900)).await;
+            async move {
+                outlast_lease(run.pool(), run.task_id()).await;
                 Ok(Done::nothing())
             }
         });
@@ -153,9 +154,15 @@ async fn a_panic_is_recorded_and_retried_and_others_go_on(pool: PgPool) {
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn a_handler_that_blocks_its_thread_does_not_stop_the_heartbeat(pool: PgPool) {
-    let blocks = act(|_, _| async {
-        std::thread::sleep(Duration::from_millis(1500));
-        Ok(Done::nothing())
+    let (go, wait) = std::sync::mpsc::channel();
+    let wait = Arc::new(Mutex::new(wait));
+    let blocks = act(move |_, _| {
+        let wait = wait.clone();
+        async move {
+            // Blocks its thread on purpose.
+            wait.lock().unwrap().recv().unwrap();
+            Ok(Done::nothing())
+        }
     });
     let (runtime_pool, id) = (pool.clone(), enqueue(&pool, step(json!(1))).await);
     // Two threads, as a process has at least: one is blocked longer than the lease.
@@ -172,10 +179,12 @@ async fn a_handler_that_blocks_its_thread_does_not_stop_the_heartbeat(pool: PgPo
     });
     let done = act(|_, _| async { Ok(Done::nothing()) });
     let other = Running::start(quick("other", &pool).handler(Other(done))).await;
+    outlast_lease(&pool, id).await;
+    go.send(()).unwrap();
     until_final(&pool, id).await;
     other.stop().await;
     tokio::task::spawn_blocking(|| worker.join().unwrap()).await.unwrap();
-    assert_eq!(outcomes(&pool, id).await.last(), Some(&"done"));
+    assert_eq!(outcomes(&pool, id).await, ["done"]);
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]

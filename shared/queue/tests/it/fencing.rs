@@ -24,7 +24,7 @@ async fn refused(pool: &PgPool, end: fn() -> Result<Done, Failure>, with_child: 
     // No heartbeat that would tell the handler: the write itself must notice.
     let builder = quick("stale", pool)
         .lease(Duration::from_secs(60))
-        .heartbeat(Duration::from_secs(30))
+        .heartbeat(Duration::from_secs(20))
         .handler(Step(slow));
     let worker = Running::start(builder).await;
     let mut batch = Batch::new();
@@ -115,7 +115,7 @@ async fn the_handlers_own_transactions(pool: PgPool) {
     });
     let builder = quick("stale", &pool)
         .lease(Duration::from_secs(60))
-        .heartbeat(Duration::from_secs(30))
+        .heartbeat(Duration::from_secs(20))
         .handler(Step(own));
     let worker = Running::start(builder).await;
     let id = enqueue(&pool, step(json!(1))).await;

@@ -58,10 +58,12 @@ pub(crate) async fn enqueue(pool: &PgPool, task: NewTask) -> TaskId {
     ids[0]
 }
 
+pub(crate) const LEASE: Duration = Duration::from_millis(600);
+
 /// Notices within a fraction of a second what takes seconds by default.
 pub(crate) fn quick(name: &str, pool: &PgPool) -> WorkerBuilder {
     WorkerBuilder::new(name, pool.clone())
-        .lease(Duration::from_millis(600))
+        .lease(LEASE)
         .heartbeat(Duration::from_millis(100))
         .poll(Duration::from_millis(40))
 }
@@ -115,6 +117,33 @@ pub(crate) async fn until_final(pool: &PgPool, id: TaskId) -> TaskView {
 pub(crate) async fn outcomes(pool: &PgPool, id: TaskId) -> Vec<&'static str> {
     let runs = inspect::runs_of(&mut pool.acquire().await.unwrap(), id).await.unwrap();
     runs.iter().map(|run| run.outcome.map_or("running", spool_queue::RunOutcome::as_str)).collect()
+}
+
+/// Waits until a lease of time has passed since the claim of this running task, and its worker still renews.
+pub(crate) async fn outlast_lease(pool: &PgPool, id: TaskId) {
+    until("a lease of time and a heartbeat after it", || async {
+        sqlx::query_scalar!(
+            r#"select w.beat_at > t.claimed_at + 2 * interval '600 milliseconds' as "so!" from queue.task t join queue.worker w on w.id = t.worker_id
+               where t.id = $1 and w.dead_at is null"#,
+            id.0
+        )
+        .fetch_optional(pool)
+        .await
+        .unwrap()
+            == Some(true)
+    })
+    .await;
+}
+
+/// Waits until so many tasks of the database have ended.
+pub(crate) async fn until_ended(pool: &PgPool, tasks: i64) {
+    until("more tasks to end", || async {
+        sqlx::query_scalar!(r#"select count(*) as "n!" from queue.task_history"#)
+            .fetch_one(pool)
+            .await
+            .is_ok_and(|ended| ended >= tasks)
+    })
+    .await;
 }
 
 /// Another claim of the same task, as a worker would make it that took the task over.

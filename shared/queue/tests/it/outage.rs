@@ -13,7 +13,10 @@ use spool_queue::{Done, TaskState};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use crate::harness::{Running, Step, act, enqueue, outcomes, quick, step, until_final};
+use crate::harness::{
+    Other, Running, Step, act, enqueue, outcomes, outlast_lease, quick, step, until, until_ended, until_final,
+};
+use crate::line::Line;
 
 /// Breaks every connection to the database but the one that asks.
 async fn break_all(pool: &PgPool) {
@@ -67,9 +70,9 @@ async fn connections_that_break_all_the_time_lose_and_repeat_no_task_that_ended(
     }
     let made = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
     made.bell.ring(&pool).await;
-    for _ in 0..8 {
+    for round in 1..=8 {
         break_all(&pool).await;
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        until_ended(&pool, 40 * round).await;
     }
     for id in made.ids {
         let view = until_final(&pool, id).await;
@@ -99,17 +102,67 @@ async fn a_starved_handler_pool_does_not_cost_the_lease(pool: PgPool) {
     let options = pool.connect_options().as_ref().clone();
     let small = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
     let worker = Running::start(quick("w", &small).handler(Step(greedy))).await;
-    let other = Running::start(
-        quick("other", &pool).handler(crate::harness::Other(act(|_, _| async { Ok(Done::nothing()) }))),
-    )
-    .await;
+    let other =
+        Running::start(quick("other", &pool).handler(Other(act(|_, _| async { Ok(Done::nothing()) })))).await;
     let id = enqueue(&pool, step(json!(1))).await;
     started.notified().await;
-    // Twice the lease: the other worker would have rescued the task.
-    tokio::time::sleep(Duration::from_millis(1300)).await;
+    // The other worker would have rescued the task by now.
+    outlast_lease(&pool, id).await;
     go.notify_one();
     assert_eq!(until_final(&pool, id).await.attempt, 1);
     assert_eq!(outcomes(&pool, id).await, ["done"]);
     other.stop().await;
     worker.stop().await;
+}
+
+/// When a database that stood still goes on, it carries out what was sent before. A reaper's statement may be first.
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn nobody_is_given_up_for_dead_because_the_database_stood_still(pool: PgPool) {
+    let done = || act(|_, _| async { Ok(Done::nothing()) });
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (started.clone(), go.clone());
+    let slow = act(move |_, _| {
+        let (tell, wait) = (tell.clone(), wait.clone());
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(Done::nothing())
+        }
+    });
+    let (reaper_line, worker_line) = (Line::to(&pool).await, Line::to(&pool).await);
+    let reaper = Running::start(quick("reaper", &reaper_line.pool(&pool)).handler(Other(done()))).await;
+    let worker = Running::start(quick("worker", &worker_line.pool(&pool)).handler(Step(slow))).await;
+    let id = enqueue(&pool, step(json!(1))).await;
+    started.notified().await;
+    // The reaper is past its own first lease, and does its duty.
+    outlast_lease(&pool, id).await;
+
+    reaper_line.hold(true);
+    worker_line.hold(true);
+    until("both leases to run out", || async {
+        workers_where(&pool, "lease_until < now() and dead_at is null").await == 2
+    })
+    .await;
+    reaper_line.hold(false);
+    until("the reaper to be back", || async {
+        workers_where(&pool, "name = 'reaper' and lease_until > now()").await == 1
+    })
+    .await;
+    worker_line.hold(false);
+
+    until("the worker to be back", || async {
+        workers_where(&pool, "name = 'worker' and lease_until > now()").await == 1
+    })
+    .await;
+    go.notify_one();
+    assert_eq!(until_final(&pool, id).await.attempt, 1);
+    assert_eq!(outcomes(&pool, id).await, ["done"]);
+    assert_eq!(workers_where(&pool, "dead_at is not null").await, 0);
+    reaper.stop().await;
+    worker.stop().await;
+}
+
+async fn workers_where(pool: &PgPool, condition: &'static str) -> i64 {
+    let query = format!("select count(*) from queue.worker where {condition}");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(pool).await.unwrap()
 }

@@ -6,23 +6,28 @@ use serde_json::json;
 use spool_queue::{Done, Failure, StopReason, TaskState, WorkerError, inspect};
 use sqlx::PgPool;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-use crate::harness::{Running, Step, act, enqueue, outcomes, quick, step, until, view};
+use crate::harness::{Running, Step, act, enqueue, outcomes, quick, step, until, until_ended, view};
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn what_runs_is_finished_within_the_grace(pool: PgPool) {
     let started = Arc::new(Notify::new());
     let tell = started.clone();
+    let stop = CancellationToken::new();
+    let told = stop.clone();
     let slow = act(move |_, run| {
-        let tell = tell.clone();
+        let (tell, told) = (tell.clone(), told.clone());
         async move {
             tell.notify_one();
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            told.cancelled().await;
             assert!(!run.canceled().is_cancelled());
             Ok(Done::nothing())
         }
     });
-    let worker = Running::start(quick("w", &pool).slots("main", 1).handler(Step(slow))).await;
+    let worker = quick("w", &pool).slots("main", 1).handler(Step(slow));
+    let worker = worker.start(stop.clone(), Duration::from_secs(5)).await.unwrap();
+    let worker = Running { worker, stop };
     let first = enqueue(&pool, step(json!(1))).await;
     let second = enqueue(&pool, step(json!(2))).await;
     started.notified().await;
@@ -73,16 +78,16 @@ async fn a_rolling_restart_loses_nothing(pool: PgPool) {
         ids.push(enqueue(&pool, step(json!(n))).await);
     }
     let slow = act(|_, _| async {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
         Ok(Done::nothing())
     });
-    for _ in 0..4 {
+    for round in 1..=4 {
         let worker = Running::with_grace(
             quick("w", &pool).slots("main", 4).handler(Step(slow.clone())),
             Duration::ZERO,
         )
         .await;
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        until_ended(&pool, 20 * round).await;
         worker.stop().await;
     }
     let worker = Running::start(quick("w", &pool).handler(Step(slow))).await;
