@@ -139,30 +139,31 @@ async fn nobody_is_given_up_for_dead_because_the_database_stood_still(pool: PgPo
 
     reaper_line.hold(true);
     worker_line.hold(true);
-    until("both leases to run out", || async {
-        workers_where(&pool, "lease_until < now() and dead_at is null").await == 2
-    })
-    .await;
+    until("both leases to run out", || async { dead_and_late(&pool).await.1.len() == 2 }).await;
     reaper_line.hold(false);
-    until("the reaper to be back", || async {
-        workers_where(&pool, "name = 'reaper' and lease_until > now()").await == 1
-    })
-    .await;
+    until("the reaper to be back", || async { dead_and_late(&pool).await.1 == ["worker"] }).await;
     worker_line.hold(false);
 
-    until("the worker to be back", || async {
-        workers_where(&pool, "name = 'worker' and lease_until > now()").await == 1
-    })
-    .await;
+    until("the worker to be back", || async { dead_and_late(&pool).await.1.is_empty() }).await;
     go.notify_one();
     assert_eq!(until_final(&pool, id).await.attempt, 1);
     assert_eq!(outcomes(&pool, id).await, ["done"]);
-    assert_eq!(workers_where(&pool, "dead_at is not null").await, 0);
+    assert_eq!(dead_and_late(&pool).await.0, Vec::<String>::new());
     reaper.stop().await;
     worker.stop().await;
 }
 
-async fn workers_where(pool: &PgPool, condition: &'static str) -> i64 {
-    let query = format!("select count(*) from queue.worker where {condition}");
-    sqlx::query_scalar(sqlx::AssertSqlSafe(query)).fetch_one(pool).await.unwrap()
+/// Names of the workers that are dead, and of those that live but have not renewed their lease in time.
+async fn dead_and_late(pool: &PgPool) -> (Vec<String>, Vec<String>) {
+    let workers = sqlx::query!(
+        r#"select name, dead_at is not null as "dead!", lease_until < now() as "late!" from queue.worker"#
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    let (dead, living): (Vec<_>, Vec<_>) = workers.into_iter().partition(|worker| worker.dead);
+    (
+        dead.into_iter().map(|worker| worker.name).collect(),
+        living.into_iter().filter(|worker| worker.late).map(|worker| worker.name).collect(),
+    )
 }
