@@ -95,6 +95,14 @@ pub enum ControlError {
     /// The unique key of a dead task is taken by a live one.
     #[error("task {0} cannot be retried: another task with its unique key is in the queue")]
     KeyTaken(TaskId),
+    /// A value makes no sense.
+    #[error("queue: {name} {why}")]
+    Setting {
+        /// Which value.
+        name: &'static str,
+        /// What it must be.
+        why: &'static str,
+    },
 }
 
 /// A worker could not be started.

@@ -13,6 +13,7 @@ mod handler;
 mod id;
 mod insert;
 pub mod inspect;
+pub mod limits;
 pub mod metrics;
 mod migrate;
 mod outcome;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::PgPool;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -127,13 +127,7 @@ impl WorkerBuilder {
             if slots == 0 || slots > Semaphore::MAX_PERMITS / 2 {
                 return Err(setting(&format!("the slots of queue {queue} must be at least 1")));
             }
-            lanes.push(Arc::new(Lane {
-                queue: queue.to_owned(),
-                slots,
-                free: Semaphore::new(slots),
-                wake: Notify::new(),
-                kinds: kinds(&handlers),
-            }));
+            lanes.push(Arc::new(Lane::new(queue, slots, kinds(&handlers))));
         }
         let mut handlers = HashMap::with_capacity(self.handlers.len());
         for handler in self.handlers {

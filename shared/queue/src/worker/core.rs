@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -14,6 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bell::Bell,
     claim::{Claim, Kinds},
     handler::Registered,
     id::{TaskId, WorkerId},
@@ -60,6 +61,29 @@ pub(crate) struct Lane {
     pub(crate) free: Semaphore,
     pub(crate) wake: Notify,
     pub(crate) kinds: Kinds,
+    limited: AtomicBool,
+}
+
+impl Lane {
+    pub(crate) fn new(queue: &str, slots: usize, kinds: Kinds) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            slots,
+            free: Semaphore::new(slots),
+            wake: Notify::new(),
+            kinds,
+            limited: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the queue had limits when it was last looked at. One that has, without our knowing, gives nothing.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_limited(&self, limited: bool) {
+        self.limited.store(limited, Ordering::Relaxed);
+    }
 }
 
 /// A task on its way from the claimer to the handler.
@@ -151,6 +175,31 @@ impl Core {
     pub(crate) fn stop_all(&self, reason: StopReason) {
         for live in self.live().values() {
             live.shared.stop(reason);
+        }
+    }
+
+    /// Runs of these kinds have ended. In a queue with limits that makes room, of which other processes must hear.
+    pub(crate) fn freed<'k>(&self, kinds: impl Iterator<Item = &'k str>) -> Bell {
+        let mut bell = Bell::silent();
+        if self.lanes.iter().any(|lane| lane.is_limited()) {
+            for handler in kinds.filter_map(|kind| self.handlers.get(kind)) {
+                if self.lanes.iter().any(|lane| lane.queue == handler.queue && lane.is_limited()) {
+                    bell.add(handler.queue);
+                }
+            }
+        }
+        bell
+    }
+
+    /// Wakes this process's own claimers at once, those of others by the doorbell.
+    pub(crate) async fn tell(&self, bell: Bell) {
+        if !bell.is_silent() {
+            for lane in &self.lanes {
+                if bell.names(&lane.queue) {
+                    lane.wake.notify_one();
+                }
+            }
+            bell.ring(self.work.pool()).await;
         }
     }
 

@@ -16,6 +16,7 @@ const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
 
 struct Seen {
     ready: Vec<String>,
+    limited: Vec<String>,
     next: Option<Duration>,
     more: bool,
 }
@@ -26,6 +27,9 @@ pub(crate) async fn run(core: Arc<Core>) {
         let pause = match look(&core).await {
             Ok(seen) => {
                 backoff.reset();
+                for lane in &core.lanes {
+                    lane.set_limited(seen.limited.contains(&lane.queue));
+                }
                 for queue in &seen.ready {
                     core.wake(queue);
                 }
@@ -59,7 +63,8 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
                   (select extract(epoch from min(t.run_at) - now()) * 1000 from queue.task t where t.state in (1, 2) and t.run_at > now())::float8 as next_ms,
                   array(select q from unnest($1::text[]) q
                         where (exists (select from moved m where m.queue = q) or exists (select from queue.task t where t.queue = q and t.state = 0))
-                          and not exists (select from queue.queue p where p.name = q and p.paused_at is not null)) as "ready!""#,
+                          and not exists (select from queue.queue p where p.name = q and p.paused_at is not null)) as "ready!",
+                  array(select p.name from queue.queue p where p.name = any($1) and p.limited) as "limited!""#,
         &queues as &[&str],
         LARGEST
     )
@@ -72,7 +77,7 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
     session.done().await?;
     metrics::promoted(row.moved);
     let next = row.next_ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1000.0));
-    Ok(Seen { ready: row.ready, next, more: row.moved >= LARGEST })
+    Ok(Seen { ready: row.ready, limited: row.limited, next, more: row.moved >= LARGEST })
 }
 
 /// Makes partitions ahead, and forgets workers that have been dead for a month.
