@@ -4,8 +4,11 @@
 
 mod control;
 mod dag;
+mod dead;
+mod deadlines;
 mod enqueue;
 mod failures;
+mod family;
 mod fencing;
 mod harness;
 mod line;
@@ -13,4 +16,8 @@ mod outage;
 mod outcomes;
 mod recording;
 mod rescue;
+mod retry;
 mod shutdown;
+mod storm;
+mod timeline;
+mod timing;
