@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod control;
+mod crossing;
 mod dag;
 mod dead;
 mod deadlines;
@@ -20,7 +21,6 @@ mod recording;
 mod rescue;
 mod retry;
 mod shutdown;
-mod storm;
 mod timeline;
 mod timing;
 mod versions;

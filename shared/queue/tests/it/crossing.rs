@@ -1,4 +1,4 @@
-//! Everything at once: commands that cross each other and a worker that goes on. Nothing deadlocks, nothing is lost or doubled.
+//! Commands that cross each other and a worker that goes on. Nothing deadlocks, nothing is lost or doubled.
 
 use std::time::Duration;
 
