@@ -89,7 +89,7 @@ pub enum ControlError {
         /// Why.
         source: sqlx::Error,
     },
-    /// Only a dead task can be retried.
+    /// Only a task that failed or was canceled can be retried, and while the history keeps it.
     #[error("task {0} is not dead, so it cannot be retried")]
     NotDead(TaskId),
     /// The unique key of a dead task is taken by a live one.
@@ -115,6 +115,9 @@ pub enum WorkerError {
     /// Two handlers want the same kind.
     #[error("two handlers were added for {0} tasks; each kind has one")]
     TwoHandlers(String),
+    /// The database refused a question of [`crate::WorkerBuilder::drain`].
+    #[error(transparent)]
+    Drain(#[from] ControlError),
     /// A setting makes no sense.
     #[error("worker {name}: {why}")]
     Setting {

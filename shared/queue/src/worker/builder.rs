@@ -14,8 +14,10 @@ use crate::{
     claim::{DEADLINE_SLACK, Kinds},
     error::WorkerError,
     handler::{Handler, Registered},
+    inspect::TaskView,
     worker::{
         core::{Core, Lane},
+        drain,
         running::Worker,
     },
 };
@@ -104,6 +106,27 @@ impl WorkerBuilder {
     pub async fn run_until(self, shutdown: CancellationToken, grace: Duration) -> Result<(), WorkerError> {
         self.start(shutdown, grace).await?.finished().await;
         Ok(())
+    }
+
+    /// For tests: runs the real worker until its queues are empty, that is, until nothing in them runs or could run now. Tasks that
+    /// wait for a later time, for something outside or for tasks that do stay; paused queues count as empty. Returns the tasks of
+    /// its queues that ended meanwhile, in the order of their numbers.
+    ///
+    /// ```no_run
+    /// # async fn example(pool: sqlx::PgPool, handler: impl spool_queue::Handler) -> Result<(), spool_queue::WorkerError> {
+    /// use spool_queue::{TaskState, WorkerBuilder};
+    /// let ended = WorkerBuilder::new("test", pool).handler(handler).drain().await?;
+    /// assert!(ended.iter().all(|task| task.state == TaskState::Succeeded));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the worker was put together wrongly, or the database refuses.
+    pub async fn drain(self) -> Result<Vec<TaskView>, WorkerError> {
+        let pool = self.pool.clone();
+        let queues = self.handlers.iter().map(|handler| handler.queue.to_owned()).collect();
+        drain::drain(self, pool, queues).await
     }
 
     fn build(self) -> Result<Core, WorkerError> {

@@ -12,7 +12,7 @@ use crate::{
     bell::Bell,
     ending::{End, Ending},
     finish::{self, AgainRow, FinalRow, Written},
-    id::TaskId,
+    id::{LeaseToken, TaskId},
     metrics,
     run::Run,
     worker::{
@@ -58,21 +58,30 @@ pub(crate) async fn run(core: Arc<Core>, mut ended: mpsc::Receiver<Ended>) {
 /// Writes one end at once, on a connection of the handlers' pool.
 pub(crate) async fn alone(core: &Arc<Core>, ended: Ended) {
     let token = ended.run.token().0;
+    let reported = reported(std::slice::from_ref(&ended));
     let freed = core.freed(std::iter::once(ended.run.kind()));
     match item(ended) {
         Some(item) => write(core, vec![item], &core.handlers_own).await,
         None => core.tell(freed).await,
     }
+    core.board.ended(reported);
     core.forget([token]);
 }
 
 async fn flush(core: Arc<Core>, batch: Vec<Ended>) {
     let tokens: Vec<i64> = batch.iter().map(|ended| ended.run.token().0).collect();
+    let reported = reported(&batch);
     let mut items: Vec<Item> = batch.into_iter().filter_map(item).collect();
     // Rows are locked in this order, as everybody does.
     items.sort_unstable_by_key(|item| item.run.task_id());
     write(&core, items, &core.work).await;
+    core.board.ended(reported);
     core.forget(tokens);
+}
+
+fn reported(batch: &[Ended]) -> Vec<(TaskId, LeaseToken)> {
+    let runs = batch.iter().map(|ended| &ended.run).filter(|run| run.shared().reported());
+    runs.map(|run| (run.task_id(), run.token())).collect()
 }
 
 fn item(ended: Ended) -> Option<Item> {

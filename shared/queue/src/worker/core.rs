@@ -1,7 +1,7 @@
 //! What the loops of one worker share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -19,6 +19,7 @@ use crate::{
     handler::Registered,
     id::{TaskId, WorkerId},
     metrics,
+    progress::Board,
     run::{Shared, StopReason},
     worker::session::Sessions,
 };
@@ -40,12 +41,16 @@ pub(crate) struct Core {
     pub(crate) watch: Sessions,
     pub(crate) lanes: Vec<Arc<Lane>>,
     pub(crate) beat_now: Notify,
+    /// What its runs say of how far they are.
+    pub(crate) board: Arc<Board>,
     /// No more claims.
     pub(crate) stopping: CancellationToken,
     /// Everything of this worker ends.
     pub(crate) ending: CancellationToken,
     id: AtomicI64,
     live: Mutex<HashMap<i64, Live>>,
+    /// Kinds and versions that came and that nobody here knows.
+    strangers: Mutex<HashSet<(String, i16)>>,
 }
 
 /// One run that this process knows of, by its token, until its end is written.
@@ -120,10 +125,12 @@ impl Core {
             watch,
             lanes,
             beat_now: Notify::new(),
+            board: Arc::default(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             id: AtomicI64::new(0),
             live: Mutex::default(),
+            strangers: Mutex::default(),
         }
     }
 
@@ -166,6 +173,12 @@ impl Core {
 
     pub(crate) fn with_live<T>(&self, look: impl FnOnce(&HashMap<i64, Live>) -> T) -> T {
         look(&self.live())
+    }
+
+    /// Whether nobody here has met this kind in this version before.
+    pub(crate) fn is_new_stranger(&self, kind: &str, version: i16) -> bool {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.insert((kind.to_owned(), version))
     }
 
     pub(crate) fn is_idle(&self) -> bool {

@@ -9,10 +9,13 @@ mod builder;
 mod claimer;
 mod completer;
 mod core;
+mod drain;
 mod execute;
+mod expire;
 mod listener;
 mod lookout;
 mod reaper;
+mod reporter;
 mod running;
 mod session;
 

@@ -17,7 +17,7 @@ use crate::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
         core::Core,
-        listener, lookout, reaper,
+        expire, listener, lookout, reaper, reporter,
     },
 };
 
@@ -87,6 +87,8 @@ async fn supervise(
     loops.spawn(reaper::run(Arc::clone(&core), since));
     loops.spawn(lookout::run(Arc::clone(&core)));
     loops.spawn(lookout::maintain(Arc::clone(&core)));
+    loops.spawn(expire::run(Arc::clone(&core)));
+    loops.spawn(reporter::run(Arc::clone(&core)));
     if core.listen {
         loops.spawn(listener::run(Arc::clone(&core)));
     }

@@ -3,9 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod control;
+mod crossing;
 mod dag;
+mod dead;
+mod deadlines;
+mod drain;
 mod enqueue;
 mod failures;
+mod family;
 mod fencing;
 mod harness;
 mod limits;
@@ -13,6 +18,11 @@ mod line;
 mod order;
 mod outage;
 mod outcomes;
+mod progress;
 mod recording;
 mod rescue;
+mod retry;
 mod shutdown;
+mod timeline;
+mod timing;
+mod versions;
