@@ -2,7 +2,7 @@
 -- of server time, 11 us without, 15 us with this one). So one short CHECK guards what a mistake would make dangerous, and a
 -- view shows every row that is not as it must be; it must always be empty.
 alter table queue.task
-    drop constraint task_state, drop constraint task_blocked, drop constraint task_lease, drop constraint task_counters,
+    drop constraint task_state, drop constraint task_blocked, drop constraint task_lease, drop constraint task_counters, drop constraint task_family,
     add constraint task_sound check (
         case state when 4 then worker_id is not null when 3 then waits > 0 else waits = 0 and worker_id is null end);
 
@@ -14,6 +14,8 @@ where case when state = 4 then lease_token is null or worker_id is null or claim
            else worker_id is not null or claimed_at is not null or deadline_at is not null or cancel_why is not null or wake end
 union all
 select id, 'counter' from queue.task where attempt < 0 or parks < 0 or max_attempts <= 0 or timeout_ms <= 0 or (state = 3) <> (waits > 0)
+union all
+select id, 'family' from queue.task where cardinality(parents) <> cardinality(parent_rules) or (parents is null) <> (parent_rules is null) or spare < 0
 union all
 select t.id, 'edges' from queue.task t
 left join (select child, count(*) as edges from queue.edge group by child) e on e.child = t.id
