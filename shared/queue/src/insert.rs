@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    batch::{Batch, Enqueued, Graph, OnFailure, Parent, Slot},
+    batch::{Batch, Enqueued, Graph, OnFailure, Parent, Slot, has_cycle},
     bell::Bell,
     error::EnqueueError,
     id::TaskId,
@@ -294,6 +294,14 @@ async fn connect(
     let mut ended = Vec::new();
     if !outside.is_empty() {
         let outside: Vec<i64> = outside.into_iter().collect();
+        // In the order that a cancel locks them, whatever is claimed meanwhile.
+        sqlx::query!(
+            "select id from queue.task where id = any($1) order by state = 3, id for update",
+            &outside
+        )
+        .fetch_all(&mut *conn)
+        .await
+        .map_err(sql("locking the tasks to wait for"))?;
         let known = sqlx::query!(r#"select id as "id!", state as "state!" from queue.expect($1)"#, &outside)
             .fetch_all(&mut *conn)
             .await
