@@ -64,6 +64,24 @@ pub async fn cancel_group(
 }
 
 async fn cancel(conn: &mut PgConnection, ids: Vec<i64>, why: &str) -> Result<Canceled, ControlError> {
+    // One cancel at a time: two that meet in a graph whose tasks become ready meanwhile would see two orders.
+    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('spool_queue.cancel', 0))")
+        .fetch_one(&mut *conn)
+        .await
+        .map_err(sql("waiting for another cancel"))?;
+    // All that this may touch is locked at once and in order: what waits for nobody, then what waits, each by id. What waits
+    // for a task may be older than it, after a stand-in for instance. Ready and running are one class, because a claim takes
+    // a task from one to the other without waiting for anybody.
+    sqlx::query!(
+        r#"with recursive below (id) as (
+               select id from unnest($1::bigint[]) as u(id)
+               union select e.child from queue.edge e join below b on e.parent = b.id)
+           select t.id from queue.task t where t.id in (select b.id from below b) order by t.state = 3, t.id for update of t"#,
+        &ids
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .map_err(sql("locking what is canceled"))?;
     let row = sqlx::query!(
         r#"select asked as "asked!", ended as "ended!", ring as "ring!" from queue.cancel($1, $2)"#,
         &ids,

@@ -279,6 +279,16 @@ async fn connect(
     if edges.is_empty() {
         return Ok(bell);
     }
+    // Slots that are one task (same unique key) may have closed a circle that the batch did not show.
+    let owner: HashMap<TaskId, usize> =
+        (0..ids.len()).filter(|index| !taken.contains(index)).map(|index| (ids[index], index)).collect();
+    let inner = edges.iter().filter_map(|edge| match edge.parent {
+        Parent::Slot(index) => Some((*owner.get(&ids[index])?, edge.child)),
+        Parent::Existing(_) => None,
+    });
+    if !taken.is_empty() && has_cycle(ids.len(), inner) {
+        return Err(EnqueueError::Cycle);
+    }
     let number = |parent: Parent| match parent {
         Parent::Slot(index) => ids[index],
         Parent::Existing(id) => id,

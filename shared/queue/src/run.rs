@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
     time::{Duration, Instant},
@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     reason: AtomicU8,
     written: AtomicU8,
+    /// The word for what the handler last tried to commit.
+    word: Mutex<Option<&'static str>>,
 }
 
 const OPEN: u8 = 0;
@@ -49,7 +51,12 @@ const REFUSED: u8 = 3;
 
 impl Shared {
     pub(crate) fn new() -> Self {
-        Self { stop: CancellationToken::new(), reason: AtomicU8::new(0), written: AtomicU8::new(OPEN) }
+        Self {
+            stop: CancellationToken::new(),
+            reason: AtomicU8::new(0),
+            written: AtomicU8::new(OPEN),
+            word: Mutex::default(),
+        }
     }
 
     /// The first reason stays.
@@ -75,6 +82,12 @@ impl Shared {
     /// The handler has written, or tried to write, its own outcome: a stale answer is then no news.
     pub(crate) fn wrote_itself(&self) -> bool {
         self.written.load(Ordering::Acquire) != OPEN
+    }
+
+    /// The word for what the handler tried to commit, if it does not know whether it did.
+    pub(crate) fn in_doubt(&self) -> Option<&'static str> {
+        let unknown = self.written.load(Ordering::Acquire) == UNKNOWN;
+        if unknown { *self.word.lock().unwrap_or_else(PoisonError::into_inner) } else { None }
     }
 }
 
@@ -253,6 +266,7 @@ impl Run {
             self.record_refused(&ending).await;
             return Err(self.lost().into());
         };
+        *shared.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.word());
         shared.written.store(UNKNOWN, Ordering::Release);
         tx.commit().await.map_err(|source| self.sql("committing the outcome", source))?;
         shared.written.store(WRITTEN, Ordering::Release);
