@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bouncer;
 mod control;
 mod dag;
 mod enqueue;
@@ -11,6 +12,7 @@ mod harness;
 mod line;
 mod outage;
 mod outcomes;
+mod pgbouncer;
 mod recording;
 mod rescue;
 mod shutdown;
