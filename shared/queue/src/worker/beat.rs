@@ -15,7 +15,7 @@ use crate::{
     finish::{self, AgainRow, Fence},
     id::{LeaseToken, TaskId, WorkerId},
     insert::milliseconds,
-    metrics,
+    lack, metrics,
     run::StopReason,
     state::TaskState,
     worker::core::{Backoff, Core},
@@ -52,7 +52,11 @@ pub(crate) type Healthy = watch::Sender<Option<Contact>>;
 /// Registers until it works or the worker is stopped. The reaper may rescue only one lease after this moment.
 pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
     let mut backoff = Backoff::new();
+    let mut said = false;
     loop {
+        if !said {
+            said = say_what_is_lacking(core).await;
+        }
         match try_register(core).await {
             Ok((id, heard)) => {
                 core.set_id(id);
@@ -67,6 +71,28 @@ pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
             () = backoff.pause() => {}
             () = core.stopping.cancelled() => return false,
         }
+    }
+}
+
+/// A database that cannot be reached is asked again. What it lacks may be put right while the worker waits, so it only says it.
+async fn say_what_is_lacking(core: &Core) -> bool {
+    let asked = async {
+        let mut session = core.watch.open().await?;
+        let answer = tokio::time::timeout(core.longest_silence(), lack::lacks(&mut session)).await;
+        core.watch.close(session, answer, core.longest_silence()).await
+    };
+    match asked.await {
+        Ok(lacks) => {
+            for lack in lacks {
+                tracing::error!(worker = %core.name, "{lack}");
+            }
+            true
+        }
+        Err(error) if core.listen && lack::is_poolers(&error) => {
+            tracing::error!(worker = %core.name, "the database is behind PgBouncer: build the worker with pgbouncer(true)");
+            true
+        }
+        Err(_) => false,
     }
 }
 
@@ -184,7 +210,7 @@ async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
     )
     .fetch_all(&mut *session);
     let answer = tokio::time::timeout_at(end, asked).await;
-    let rows = session.close(answer, core.longest_silence()).await?;
+    let rows = core.watch.close(session, answer, core.longest_silence()).await?;
     let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let (alive, heard) = (first.me.is_some(), first.heard);
     let running = rows
@@ -235,7 +261,7 @@ async fn hand_back_orphans(core: &Core, running: &[Row]) -> Result<(), sqlx::Err
     let mut session = core.watch.open().await?;
     let answer =
         tokio::time::timeout(core.longest_silence(), finish::again_many(&mut session, &orphans)).await;
-    let written = session.close(answer, core.longest_silence()).await?;
+    let written = core.watch.close(session, answer, core.longest_silence()).await?;
     metrics::rescued(RunOutcome::HandedBack.as_str(), written.len() as u64);
     core.wake_all();
     Ok(())

@@ -79,7 +79,7 @@ async fn claim_once(core: &Core, lane: &Lane, wanted: usize) -> Result<Vec<Claim
         }
         Ok(Err(error)) => Err(error),
         Err(_) => {
-            session.abandon();
+            core.work.abandon(session);
             Err(sqlx::Error::PoolTimedOut)
         }
     }

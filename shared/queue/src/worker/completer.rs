@@ -210,7 +210,7 @@ impl<'i> Pending<'i> {
             let rows: Vec<FinalRow<'_>> = self.finals.iter().filter_map(|item| final_row(item)).collect();
             let mut session = sessions.open_to_write().await?;
             let answer = tokio::time::timeout(core.lease, finish::final_many(&mut session, &rows)).await;
-            let written = session.close(answer, core.lease).await?;
+            let written = sessions.close(session, answer, core.lease).await?;
             let written = written.into_iter().collect();
             Self::count(std::mem::take(&mut self.finals), &written, &mut self.singles);
         }
@@ -218,7 +218,7 @@ impl<'i> Pending<'i> {
             let rows: Vec<AgainRow<'_>> = self.agains.iter().filter_map(|item| again_row(item)).collect();
             let mut session = sessions.open_to_write().await?;
             let answer = tokio::time::timeout(core.lease, finish::again_many(&mut session, &rows)).await;
-            let written = session.close(answer, core.lease).await?;
+            let written = sessions.close(session, answer, core.lease).await?;
             bell.merge(Bell::of(written.iter().filter_map(|(_, ring)| ring.clone())));
             let written = written.into_iter().map(|(TaskId(id), _)| id).collect();
             Self::count(std::mem::take(&mut self.agains), &written, &mut self.singles);
@@ -226,7 +226,7 @@ impl<'i> Pending<'i> {
         while let Some(&item) = self.singles.last() {
             let mut session = sessions.open_to_write().await?;
             let answer = tokio::time::timeout(core.lease, single(&mut session, item, doubt)).await;
-            let single = session.close(answer, core.lease).await?;
+            let single = sessions.close(session, answer, core.lease).await?;
             bell.merge(single.told(core, item));
             self.singles.pop();
         }

@@ -73,7 +73,7 @@ async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<
     )
     .fetch_optional(&mut *session);
     let answer = tokio::time::timeout(core.lease, asked).await;
-    let mine = session.close(answer, core.lease).await?;
+    let mine = core.watch.close(session, answer, core.lease).await?;
     let Some(dead) = mine else { return Ok(()) };
     if dead > 0 {
         tracing::warn!(worker = %core.name, dead, "workers did not renew their lease");
@@ -97,7 +97,7 @@ async fn rescue(core: &Core) -> Result<usize, sqlx::Error> {
     )
     .fetch_all(&mut *session);
     let answer = tokio::time::timeout(core.lease, asked).await;
-    let lost = session.close(answer, core.lease).await?;
+    let lost = core.watch.close(session, answer, core.lease).await?;
     let count = lost.len();
     let (again, end): (Vec<Lost>, Vec<Lost>) =
         lost.into_iter().partition(|lost| lost.stop.is_none() && !lost.last);
@@ -166,7 +166,7 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
     )
     .fetch_all(&mut *session);
     let answer = tokio::time::timeout(core.lease, asked).await;
-    let moved = session.close(answer, core.lease).await?;
+    let moved = core.watch.close(session, answer, core.lease).await?;
     // Rows that somebody holds are passed over; the next round finds them again, if they are still lost.
     let why = |id| lost.iter().find(|lost| lost.id == id).map_or("unknown", |lost| outcome(lost).as_str());
     for row in &moved {
@@ -191,7 +191,7 @@ async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
     )
     .fetch_one(&mut *session);
     let answer = tokio::time::timeout(core.lease, asked).await;
-    let ring = session.close(answer, core.lease).await?;
+    let ring = core.watch.close(session, answer, core.lease).await?;
     if ring.is_some() {
         tracing::warn!(
             task = lost.id,

@@ -59,6 +59,35 @@ impl Sessions {
         Ok(session)
     }
 
+    /// The answer of the one statement that a session was opened for, once it is certain. A connection that stood still (a
+    /// line that broke without a word) is not used again.
+    pub(crate) async fn close<T>(
+        &self,
+        session: Session,
+        answer: Result<Result<T, sqlx::Error>, Elapsed>,
+        limit: Duration,
+    ) -> Result<T, sqlx::Error> {
+        let Ok(answer) = answer else {
+            self.abandon(session);
+            return Err(sqlx::Error::PoolTimedOut);
+        };
+        let answer = answer?;
+        match tokio::time::timeout(limit, session.done()).await {
+            Ok(done) => done.map(|()| answer),
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    /// After an answer that did not come: the connection is not used again, and those that are idle are as old as it.
+    pub(crate) fn abandon(&self, session: Session) {
+        if let Session::Plain(connection) = session {
+            drop(connection.detach());
+        }
+        while let Some(connection) = self.pool.try_acquire() {
+            drop(connection.detach());
+        }
+    }
+
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -74,31 +103,6 @@ impl Session {
         match self {
             Self::Plain(_) => Ok(()),
             Self::Transaction(transaction) => transaction.commit().await,
-        }
-    }
-
-    /// The answer of the one statement that it was opened for, once it is certain. A connection that stood still (a line
-    /// that broke without a word) is not used again.
-    pub(crate) async fn close<T>(
-        self,
-        answer: Result<Result<T, sqlx::Error>, Elapsed>,
-        limit: Duration,
-    ) -> Result<T, sqlx::Error> {
-        let Ok(answer) = answer else {
-            self.abandon();
-            return Err(sqlx::Error::PoolTimedOut);
-        };
-        let answer = answer?;
-        match tokio::time::timeout(limit, self.done()).await {
-            Ok(done) => done.map(|()| answer),
-            Err(_) => Err(sqlx::Error::PoolTimedOut),
-        }
-    }
-
-    /// After an answer that did not come: the connection is not used again.
-    pub(crate) fn abandon(self) {
-        if let Self::Plain(connection) = self {
-            drop(connection.detach());
         }
     }
 }

@@ -153,3 +153,11 @@ pub(crate) async fn take_over(pool: &PgPool, id: TaskId) {
         .await
         .unwrap();
 }
+
+/// Breaks every connection to the database but the one that asks.
+pub(crate) async fn break_all(pool: &PgPool) {
+    sqlx::query!("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        .fetch_all(pool)
+        .await
+        .unwrap();
+}

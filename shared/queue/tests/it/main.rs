@@ -4,11 +4,14 @@
 
 mod bouncer;
 mod control;
+mod counting;
+mod counts;
 mod dag;
 mod enqueue;
 mod failures;
 mod fencing;
 mod harness;
+mod lacking;
 mod line;
 mod outage;
 mod outcomes;

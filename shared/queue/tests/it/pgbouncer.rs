@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use spool_queue::{Batch, Done, Failure, OnFailure, Outcome, Run, TaskState, control};
 use sqlx::PgPool;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     bouncer::Bouncer,
     harness::{Running, Step, act, enqueue, outcomes, quick, step, until, until_final, view},
+    lacking::Said,
 };
 
 async fn obedient(payload: Value, run: Run) -> Result<Done, Failure> {
@@ -71,6 +73,19 @@ async fn everything_works_through_it(pool: PgPool) {
     tx.commit().await.unwrap();
     assert_eq!(until_final(&pool, endless).await.state, TaskState::Canceled);
     worker.stop().await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_worker_that_was_not_told_of_it_says_so(pool: PgPool) {
+    let said = Said::default();
+    let _heard = tracing::subscriber::set_default(said.clone());
+    let bouncer = Bouncer::before(&pool).await;
+    let stop = CancellationToken::new();
+    let builder = quick("w", &bouncer.pool(&pool)).handler(Step(act(obedient)));
+    let starting = tokio::spawn(builder.start(stop.clone(), Duration::ZERO));
+    until("the sentence", || async { said.has("build the worker with pgbouncer(true)") }).await;
+    stop.cancel();
+    starting.await.unwrap().unwrap().finished().await;
 }
 
 async fn enqueue_through(through: &PgPool, doing: &str) -> spool_queue::TaskId {
