@@ -2,6 +2,7 @@
 
 mod crash_sweep;
 mod outages;
+mod postgres_18;
 mod replicate_clients;
 mod supervisor;
 mod the_film;
