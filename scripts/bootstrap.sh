@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to run Spool: FFmpeg and the programs of Postgres. With the argument `test` also what the
-# tests need: Node.js and Python, whose official provider clients run against the simulator.
+# tests need: Node.js and Python, whose official provider clients run against the simulator, and PgBouncer, behind which
+# the queue must work.
 # On Debian and Ubuntu it uses apt; elsewhere it says what to install. No service is started: `spool` runs a private
 # Postgres of its own.
 set -euo pipefail
@@ -25,6 +26,7 @@ has_postgres || packages+=(postgresql)
 if [[ ${1:-} == test ]]; then
   { has node && has npm; } || packages+=(nodejs npm)
   has_venv || packages+=(python3 python3-venv)
+  { has pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; } || packages+=(pgbouncer)
 fi
 
 if ! has cargo; then
@@ -35,7 +37,7 @@ if ((${#packages[@]} == 0)); then exit 0; fi
 
 if ! has apt-get; then
   echo "error: missing on this machine: ${packages[*]} (Debian's names). Install them with your package manager, e.g." >&2
-  echo "       brew install ffmpeg postgresql@17 node python" >&2
+  echo "       brew install ffmpeg postgresql@17 node python pgbouncer" >&2
   exit 1
 fi
 
@@ -57,3 +59,7 @@ fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}" >/dev/null
+# Debian's pgbouncer starts a service; ours are private.
+if [[ " ${packages[*]} " == *" pgbouncer "* && -d /run/systemd/system ]]; then
+  "${as_root[@]}" systemctl disable --quiet --now pgbouncer
+fi

@@ -3,6 +3,7 @@
 mod budget;
 mod crash_sweep;
 mod outages;
+mod postgres_18;
 mod replicate_clients;
 mod supervisor;
 mod the_film;

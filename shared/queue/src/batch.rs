@@ -206,7 +206,7 @@ fn merge(kept: &mut OnFailure, said: OnFailure) {
 }
 
 /// Removes tasks that wait for nothing until none is left; what stays waits in a circle.
-fn has_cycle(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> bool {
+pub(crate) fn has_cycle(nodes: usize, edges: impl Iterator<Item = (usize, usize)>) -> bool {
     let mut waits = vec![0_usize; nodes];
     let mut children = vec![Vec::new(); nodes];
     for (parent, child) in edges {

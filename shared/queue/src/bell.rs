@@ -16,6 +16,9 @@ pub(crate) const CHANNEL: &str = "spool_queue";
 /// At most one NOTIFY per process and this long: its commit takes a lock that all databases of the server share.
 const GAP: Duration = Duration::from_millis(2);
 
+/// A connection that stands still must not silence the bell of this process.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What to tell the workers once the transaction is committed. A bell that is never rung costs latency, not tasks.
 #[derive(Debug, Default)]
 #[must_use = "ring it after the commit, or the task waits for the next poll"]
@@ -124,8 +127,8 @@ async fn drain(ringer: Arc<Ringer>, pool: PgPool) {
             if messages.is_empty() {
                 break;
             }
-            let sent = send(&pool, &messages).await;
-            if let Err(error) = sent {
+            let sent = tokio::time::timeout(PATIENCE, send(&pool, &messages)).await;
+            if let Err(error) = sent.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
                 tracing::debug!(error = %error, "the doorbell did not ring; polling will find the tasks");
             }
             tokio::time::sleep(GAP).await;

@@ -93,7 +93,9 @@ pub enum ControlError {
     #[error("task {0} is not dead, so it cannot be retried")]
     NotDead(TaskId),
     /// The unique key of a dead task is taken by a live one.
-    #[error("task {0} cannot be retried: another task with its unique key is in the queue")]
+    #[error(
+        "task {0} cannot be retried: its unique key, or that of a task that comes back with it, is taken in the queue"
+    )]
     KeyTaken(TaskId),
     /// A value makes no sense.
     #[error("queue: {name} {why}")]

@@ -241,11 +241,12 @@ pub(crate) async fn final_many(
     .await
 }
 
-/// Records that a run reported after its lease was lost. A statement of its own: the work it guarded was rolled back.
+/// Records once that a run reported after its lease was lost. A statement of its own: the work it guarded was rolled back.
 pub(crate) async fn refused(conn: &mut PgConnection, fence: Fence, word: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "insert into queue.run (task_id, lease_token, started_at, worker_id, attempt, outcome, counted, error_class, error)
-         values ($1, $2, $3, $4, $5, 8, false, 'lease_lost', $6)",
+         select $1, $2, $3, $4, $5, 8, false, 'lease_lost', $6
+         where not exists (select from queue.run r where r.task_id = $1 and r.lease_token = $2 and r.outcome = 8)",
         fence.task.0,
         fence.token.0,
         fence.claimed_at,
@@ -264,7 +265,7 @@ pub(crate) async fn already_written(conn: &mut PgConnection, fence: Fence) -> Re
         r#"select (exists (select from queue.task_history h where h.id = $1 and h.lease_token = $2)
                    or exists (select from queue.task t where t.id = $1 and t.lease_token = $2 and t.state <> 4)
                    or exists (select from queue.run r where r.task_id = $1 and r.lease_token = $2))
-                  and not exists (select from queue.run r where r.task_id = $1 and r.lease_token = $2 and r.outcome in (6, 7)) as "ours!""#,
+                  and not exists (select from queue.run r where r.task_id = $1 and r.lease_token = $2 and r.outcome in (6, 7, 8)) as "ours!""#,
         fence.task.0,
         fence.token.0
     )

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    batch::{Batch, Enqueued, Graph, Parent, Slot},
+    batch::{Batch, Enqueued, Graph, Parent, Slot, has_cycle},
     bell::Bell,
     error::EnqueueError,
     id::TaskId,
@@ -305,6 +305,16 @@ async fn connect(
     let edges: Vec<_> = graph.edges.iter().filter(|edge| !taken.contains(&edge.child)).collect();
     if edges.is_empty() {
         return Ok(bell);
+    }
+    // Slots that are one task (same unique key) may have closed a circle that the batch did not show.
+    let owner: HashMap<TaskId, usize> =
+        (0..ids.len()).filter(|index| !taken.contains(index)).map(|index| (ids[index], index)).collect();
+    let inner = edges.iter().filter_map(|edge| match edge.parent {
+        Parent::Slot(index) => Some((*owner.get(&ids[index])?, edge.child)),
+        Parent::Existing(_) => None,
+    });
+    if !taken.is_empty() && has_cycle(ids.len(), inner) {
+        return Err(EnqueueError::Cycle);
     }
     let number = |parent: Parent| match parent {
         Parent::Slot(index) => ids[index],

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::{Duration, Instant},
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     written: AtomicU8,
     percent: AtomicU8,
     reported: AtomicBool,
+    /// The word for what the handler last tried to commit.
+    word: Mutex<Option<&'static str>>,
 }
 
 const OPEN: u8 = 0;
@@ -63,6 +65,7 @@ impl Shared {
             written: AtomicU8::new(OPEN),
             percent: AtomicU8::new(0),
             reported: AtomicBool::new(false),
+            word: Mutex::default(),
         }
     }
 
@@ -89,6 +92,12 @@ impl Shared {
     /// The handler has written, or tried to write, its own outcome: a stale answer is then no news.
     pub(crate) fn wrote_itself(&self) -> bool {
         self.written.load(Ordering::Acquire) != OPEN
+    }
+
+    /// The word for what the handler tried to commit, if it does not know whether it did.
+    pub(crate) fn in_doubt(&self) -> Option<&'static str> {
+        let unknown = self.written.load(Ordering::Acquire) == UNKNOWN;
+        if unknown { *self.word.lock().unwrap_or_else(PoisonError::into_inner) } else { None }
     }
 
     /// Whether the handler has ever said how far it is.
@@ -314,6 +323,7 @@ impl Run {
             self.record_refused(&ending).await;
             return Err(self.lost().into());
         };
+        *shared.word.lock().unwrap_or_else(PoisonError::into_inner) = Some(ending.word());
         shared.written.store(UNKNOWN, Ordering::Release);
         tx.commit().await.map_err(|source| self.sql("committing the outcome", source))?;
         shared.written.store(WRITTEN, Ordering::Release);

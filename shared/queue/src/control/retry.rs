@@ -68,7 +68,7 @@ impl DryRun {
 pub async fn retry(conn: &mut PgConnection, task: TaskId, reach: Reach) -> Result<Retried, ControlError> {
     let retried = match revive(conn, &[task.0], reach, true).await {
         Err(ControlError::Sql { source: sqlx::Error::Database(error), .. })
-            if reach == Reach::Alone && error.is_unique_violation() =>
+            if error.is_unique_violation() =>
         {
             return Err(ControlError::KeyTaken(task));
         }

@@ -15,7 +15,7 @@ use crate::{
     finish::{self, AgainRow, Fence},
     id::{LeaseToken, TaskId, WorkerId},
     insert::milliseconds,
-    metrics,
+    lack, metrics,
     run::StopReason,
     state::TaskState,
     worker::core::{Backoff, Core},
@@ -52,7 +52,11 @@ pub(crate) type Healthy = watch::Sender<Option<Contact>>;
 /// Registers until it works or the worker is stopped. The reaper may rescue only one lease after this moment.
 pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
     let mut backoff = Backoff::new();
+    let mut said = false;
     loop {
+        if !said {
+            said = say_what_is_lacking(core).await;
+        }
         match try_register(core).await {
             Ok((id, heard)) => {
                 core.set_id(id);
@@ -67,6 +71,28 @@ pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
             () = backoff.pause() => {}
             () = core.stopping.cancelled() => return false,
         }
+    }
+}
+
+/// A database that cannot be reached is asked again. What it lacks may be put right while the worker waits, so it only says it.
+async fn say_what_is_lacking(core: &Core) -> bool {
+    let asked = async {
+        let mut session = core.watch.open().await?;
+        let answer = tokio::time::timeout(core.longest_silence(), lack::lacks(&mut session)).await;
+        core.watch.close(session, answer, core.longest_silence()).await
+    };
+    match asked.await {
+        Ok(lacks) => {
+            for lack in lacks {
+                tracing::error!(worker = %core.name, "{lack}");
+            }
+            true
+        }
+        Err(error) if core.listen && lack::is_poolers(&error) => {
+            tracing::error!(worker = %core.name, "the database is behind PgBouncer: build the worker with pgbouncer(true)");
+            true
+        }
+        Err(_) => false,
     }
 }
 
@@ -125,10 +151,7 @@ async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
     // Tokens that were admitted before the question was asked: only of these the answer can say that they are gone.
     let known: HashSet<i64> = core.with_live(|live| live.keys().copied().collect());
     let asked = Instant::now();
-    let answer = match tokio::time::timeout(core.longest_silence(), ask(core)).await {
-        Ok(answer) => answer?,
-        Err(_) => return Err(sqlx::Error::PoolTimedOut),
-    };
+    let answer = ask(core).await?;
     let before = *healthy.borrow();
     if before.is_none() {
         metrics::connected(true);
@@ -166,10 +189,15 @@ fn stood_still(core: &Core, before: DateTime<Utc>, heard: DateTime<Utc>) -> bool
     (heard - before).to_std().is_ok_and(|gap| gap > core.longest_silence())
 }
 
+/// A connection that gives no answer in time is closed, not returned: it would hold its place among the few that there are.
 async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
-    let mut session = core.watch.open().await?;
+    let end = tokio::time::Instant::now() + core.longest_silence();
+    let Ok(session) = tokio::time::timeout_at(end, core.watch.open()).await else {
+        return Err(sqlx::Error::PoolTimedOut);
+    };
+    let mut session = session?;
     let id = core.id();
-    let rows = sqlx::query!(
+    let asked = sqlx::query!(
         r#"with me as (
                update queue.worker set beat_at = now(), lease_until = now() + $2::bigint * interval '1 millisecond'
                where id = $1 and dead_at is null returning id)
@@ -180,9 +208,9 @@ async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
         id.0,
         milliseconds(core.lease)
     )
-    .fetch_all(&mut *session)
-    .await?;
-    session.done().await?;
+    .fetch_all(&mut *session);
+    let answer = tokio::time::timeout_at(end, asked).await;
+    let rows = core.watch.close(session, answer, core.longest_silence()).await?;
     let first = rows.first().ok_or(sqlx::Error::RowNotFound)?;
     let (alive, heard) = (first.me.is_some(), first.heard);
     let running = rows
@@ -231,8 +259,10 @@ async fn hand_back_orphans(core: &Core, running: &[Row]) -> Result<(), sqlx::Err
     }
     tracing::warn!(worker = %core.name, tasks = orphans.len(), "tasks were claimed but never arrived; handed back");
     let mut session = core.watch.open().await?;
-    finish::again_many(&mut session, &orphans).await?;
-    session.done().await?;
+    let answer =
+        tokio::time::timeout(core.longest_silence(), finish::again_many(&mut session, &orphans)).await;
+    let written = core.watch.close(session, answer, core.longest_silence()).await?;
+    metrics::rescued(RunOutcome::HandedBack.as_str(), written.len() as u64);
     core.wake_all();
     Ok(())
 }

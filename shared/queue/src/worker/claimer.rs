@@ -92,7 +92,7 @@ async fn claim_once(core: &Core, lane: &Lane, wanted: usize) -> Result<Claims, s
         }
         Ok(Err(error)) => Err(error),
         Err(_) => {
-            session.abandon();
+            core.work.abandon(session);
             Err(sqlx::Error::PoolTimedOut)
         }
     }

@@ -144,27 +144,29 @@ async fn write_all(
     let mut pending = Pending::sort(items);
     let mut backoff = Backoff::new();
     loop {
-        let mut tally = Tally::default();
-        let tried = pending.try_write(core, sessions, bell, &mut tally, doubt).await;
-        let lost = tried.is_err() && sessions.in_transaction();
-        if lost {
-            pending = Pending::sort(items);
-        } else {
-            tally.count();
-        }
-        let Err(error) = tried else { return Ok(()) };
+        let Err(error) = pending.try_write(core, sessions, bell, doubt).await else { return Ok(()) };
         if is_refusal(&error) {
             return Err(Refusal { error, left: pending.tokens() });
         }
-        // What the database did with the lost statement is not known.
-        doubt = true;
-        core.failed("complete", &error);
+        if is_lock_timeout(&error) {
+            // Nothing was written, that is certain. One at a time they hold nothing that others wait for.
+            pending.part();
+        } else {
+            // What the database did with the lost statement is not known.
+            doubt = true;
+            core.failed("complete", &error);
+        }
         if core.ending.is_cancelled() {
             tracing::warn!(tasks = items.len(), "ends of runs were not recorded; the tasks will run again");
             return Ok(());
         }
         backoff.pause().await;
     }
+}
+
+/// Somebody holds one of the rows for long, or waits for another one of them.
+fn is_lock_timeout(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
 }
 
 struct Pending<'i> {
@@ -191,85 +193,116 @@ impl<'i> Pending<'i> {
         left.into_iter().flatten().map(|item| item.run.token().0).collect()
     }
 
+    /// Nothing goes together any more; what could not be written goes last.
+    fn part(&mut self) {
+        let singles = std::mem::take(&mut self.singles);
+        self.singles.extend(singles.into_iter().rev());
+        self.singles.append(&mut self.finals);
+        self.singles.append(&mut self.agains);
+    }
+
+    /// Each step is a transaction of its own: locks of one are not held while the next waits. It leaves `self` with what is
+    /// still to do, so that a lost connection repeats no more than one step.
     async fn try_write(
         &mut self,
         core: &Core,
         sessions: &Sessions,
         bell: &mut Bell,
-        tally: &mut Tally<'i>,
-        doubt: bool,
-    ) -> Result<(), sqlx::Error> {
-        let mut session = sessions.open().await?;
-        self.write(core, &mut session, bell, tally, doubt).await?;
-        session.done().await
-    }
-
-    /// Each step leaves `self` with what is still to do, so that a lost connection repeats no more than one statement;
-    /// what a whole transaction loses is sorted anew.
-    async fn write(
-        &mut self,
-        core: &Core,
-        conn: &mut sqlx::PgConnection,
-        bell: &mut Bell,
-        tally: &mut Tally<'i>,
         doubt: bool,
     ) -> Result<(), sqlx::Error> {
         if !self.finals.is_empty() {
             let rows: Vec<FinalRow<'_>> = self.finals.iter().filter_map(|item| final_row(item)).collect();
-            let written: HashSet<i64> = finish::final_many(conn, &rows).await?.into_iter().collect();
-            self.leave_singles(&written, true, tally);
+            let mut session = sessions.open_to_write().await?;
+            let answer = tokio::time::timeout(core.lease, finish::final_many(&mut session, &rows)).await;
+            let written = sessions.close(session, answer, core.lease).await?;
+            let written = written.into_iter().collect();
+            Self::count(std::mem::take(&mut self.finals), &written, &mut self.singles);
         }
         if !self.agains.is_empty() {
             let rows: Vec<AgainRow<'_>> = self.agains.iter().filter_map(|item| again_row(item)).collect();
-            let written = finish::again_many(conn, &rows).await?;
+            let mut session = sessions.open_to_write().await?;
+            let answer = tokio::time::timeout(core.lease, finish::again_many(&mut session, &rows)).await;
+            let written = sessions.close(session, answer, core.lease).await?;
             bell.merge(Bell::of(written.iter().filter_map(|(_, ring)| ring.clone())));
             let written = written.into_iter().map(|(TaskId(id), _)| id).collect();
-            self.leave_singles(&written, false, tally);
+            Self::count(std::mem::take(&mut self.agains), &written, &mut self.singles);
         }
         while let Some(&item) = self.singles.last() {
-            single(core, conn, item, bell, tally, doubt).await?;
+            let mut session = sessions.open_to_write().await?;
+            let answer = tokio::time::timeout(core.lease, single(&mut session, item, doubt)).await;
+            let single = sessions.close(session, answer, core.lease).await?;
+            bell.merge(single.told(core, item));
             self.singles.pop();
         }
         Ok(())
     }
 
-    fn leave_singles(&mut self, written: &HashSet<i64>, finals: bool, tally: &mut Tally<'i>) {
-        let items = std::mem::take(if finals { &mut self.finals } else { &mut self.agains });
+    /// Counts what is written; the rest needs to be looked at one by one.
+    fn count(items: Vec<&'i Item>, written: &HashSet<i64>, singles: &mut Vec<&'i Item>) {
+        let mut tally: HashMap<(&str, &'static str), u64> = HashMap::new();
         for item in items {
             if written.contains(&item.run.task_id().0) {
-                tally.add(item);
+                *tally.entry((item.run.kind(), item.ending.word())).or_default() += 1;
             } else {
-                self.singles.push(item);
+                singles.push(item);
             }
+        }
+        for ((kind, outcome), tasks) in tally {
+            metrics::ended(kind, outcome, tasks);
         }
     }
 }
 
+/// What became of an end that was written alone.
+enum Single {
+    /// By this write, or by an earlier one whose answer was lost.
+    Written(Vec<String>),
+    /// By the handler, who knows.
+    NotOurs,
+    /// By the handler, whose commit did not answer.
+    HandlersAfterAll(&'static str),
+    Refused,
+}
+
+impl Single {
+    /// Counts it, and gives what is to be rung.
+    fn told(self, core: &Core, item: &Item) -> Bell {
+        let (kind, word) = (item.run.kind(), item.ending.word());
+        match self {
+            Self::Written(ring) => {
+                metrics::ended(kind, word, 1);
+                return Bell::of(ring);
+            }
+            Self::NotOurs => {}
+            Self::HandlersAfterAll(word) => metrics::ended(kind, word, 1),
+            Self::Refused => {
+                metrics::refused(kind);
+                tracing::warn!(worker = %core.name, task = %item.run.task_id(), token = %item.run.token(), outcome = word, "a late outcome was refused: the lease was lost");
+            }
+        }
+        Bell::silent()
+    }
+}
+
 /// What batches cannot do: it has children, was asked to stop, or is stale.
-async fn single<'i>(
-    core: &Core,
-    conn: &mut sqlx::PgConnection,
-    item: &'i Item,
-    bell: &mut Bell,
-    tally: &mut Tally<'i>,
-    doubt: bool,
-) -> Result<(), sqlx::Error> {
+async fn single(conn: &mut sqlx::PgConnection, item: &Item, doubt: bool) -> Result<Single, sqlx::Error> {
     let fence = item.run.fence();
     if let Written::Yes(ring) = finish::one(conn, fence, &item.ending).await? {
-        tally.add(item);
-        bell.merge(Bell::of(ring));
-        return Ok(());
+        return Ok(Single::Written(ring));
     }
-    if item.run.shared().wrote_itself() {
-        return Ok(());
+    let shared = item.run.shared();
+    if shared.wrote_itself() {
+        let in_doubt = shared.in_doubt();
+        return Ok(match in_doubt {
+            Some(word) if finish::already_written(conn, fence).await? => Single::HandlersAfterAll(word),
+            _ => Single::NotOurs,
+        });
     }
     if doubt && finish::already_written(conn, fence).await? {
-        tally.add(item);
-        return Ok(());
+        return Ok(Single::Written(Vec::new()));
     }
-    metrics::refused(item.run.kind());
-    tracing::warn!(worker = %core.name, task = %fence.task, token = %fence.token, outcome = item.ending.word(), "a late outcome was refused: the lease was lost");
-    finish::refused(conn, fence, item.ending.word()).await
+    finish::refused(conn, fence, item.ending.word()).await?;
+    Ok(Single::Refused)
 }
 
 fn final_row(item: &Item) -> Option<FinalRow<'_>> {
@@ -287,20 +320,4 @@ fn final_row(item: &Item) -> Option<FinalRow<'_>> {
 fn again_row(item: &Item) -> Option<AgainRow<'_>> {
     let Ending::Again(again) = &item.ending else { return None };
     Some(AgainRow { fence: item.run.fence(), again })
-}
-
-/// What was written and is not counted yet: in a transaction it is not so before the commit.
-#[derive(Default)]
-struct Tally<'i>(HashMap<(&'i str, &'static str), u64>);
-
-impl<'i> Tally<'i> {
-    fn add(&mut self, item: &'i Item) {
-        *self.0.entry((item.run.kind(), item.ending.word())).or_default() += 1;
-    }
-
-    fn count(self) {
-        for ((kind, outcome), tasks) in self.0 {
-            metrics::ended(kind, outcome, tasks);
-        }
-    }
 }

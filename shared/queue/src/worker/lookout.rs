@@ -14,6 +14,9 @@ const SHORTEST: Duration = Duration::from_millis(50);
 /// Partitions are made at least this often.
 const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
 
+/// A connection that stood still must not keep the worker from this for as long as TCP waits.
+const LONGEST_TIDYING: Duration = Duration::from_secs(60);
+
 struct Seen {
     ready: Vec<String>,
     limited: Vec<String>,
@@ -70,7 +73,7 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
     )
     .fetch_one(&mut *session);
     let Ok(row) = tokio::time::timeout(core.lease, asked).await else {
-        session.abandon();
+        core.watch.abandon(session);
         return Err(sqlx::Error::PoolTimedOut);
     };
     let row = row?;
@@ -83,9 +86,13 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
 /// Makes partitions ahead, and forgets workers that have been dead for a month.
 pub(crate) async fn maintain(core: Arc<Core>) {
     loop {
-        match tidy(&core).await {
-            Ok(()) => {}
-            Err(error) => core.failed("maintain", &error),
+        tokio::select! {
+            tidied = tokio::time::timeout(LONGEST_TIDYING, tidy(&core)) => {
+                if let Err(error) = tidied.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+                    core.failed("maintain", &error);
+                }
+            }
+            () = core.stopping.cancelled() => return,
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(PARTITIONS / 6)) => {}

@@ -57,7 +57,7 @@ struct Lost {
 /// a database or a network that stood still; the other workers' heartbeats may be waiting right behind it.
 async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<(), sqlx::Error> {
     let mut session = core.watch.open().await?;
-    let mine = sqlx::query_scalar!(
+    let asked = sqlx::query_scalar!(
         r#"with turn as (
                update queue.duty set done_at = now()
                where name = 'reap' and done_at <= now() - $1::bigint * interval '1 millisecond'
@@ -71,9 +71,9 @@ async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<
         heard,
         milliseconds(core.longest_silence())
     )
-    .fetch_optional(&mut *session)
-    .await?;
-    session.done().await?;
+    .fetch_optional(&mut *session);
+    let answer = tokio::time::timeout(core.lease, asked).await;
+    let mine = core.watch.close(session, answer, core.lease).await?;
     let Some(dead) = mine else { return Ok(()) };
     if dead > 0 {
         tracing::warn!(worker = %core.name, dead, "workers did not renew their lease");
@@ -85,7 +85,7 @@ async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<
 /// One batch. Whatever makes a task rescuable cannot be undone, so the token is all that the writes must check.
 async fn rescue(core: &Core) -> Result<usize, sqlx::Error> {
     let mut session = core.watch.open().await?;
-    let lost = sqlx::query_as!(
+    let asked = sqlx::query_as!(
         Lost,
         r#"select t.id, t.lease_token as "token!", t.worker_id as "worker!", t.attempt, t.claimed_at as "claimed_at!",
                   t.attempt >= coalesce(t.max_attempts, $2) as "last!", t.cancel_why as stop, w.id is null as "dead!"
@@ -95,9 +95,9 @@ async fn rescue(core: &Core) -> Result<usize, sqlx::Error> {
         LARGEST,
         ATTEMPTS
     )
-    .fetch_all(&mut *session)
-    .await?;
-    session.done().await?;
+    .fetch_all(&mut *session);
+    let answer = tokio::time::timeout(core.lease, asked).await;
+    let lost = core.watch.close(session, answer, core.lease).await?;
     let count = lost.len();
     let (again, end): (Vec<Lost>, Vec<Lost>) =
         lost.into_iter().partition(|lost| lost.stop.is_none() && !lost.last);
@@ -137,7 +137,7 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
     let workers: Vec<i64> = lost.iter().map(|lost| lost.worker).collect();
     let claimed: Vec<_> = lost.iter().map(|lost| lost.claimed_at).collect();
     let mut session = core.watch.open().await?;
-    let queues = sqlx::query_scalar!(
+    let asked = sqlx::query!(
         r#"with given as (select * from unnest($1::bigint[], $2::bigint[], $3::boolean[], $4::smallint[], $5::text[], $6::bigint[], $7::timestamptz[])
                                         as u(id, token, dead, code, story, worker, claimed)),
            held as materialized (
@@ -154,7 +154,7 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
            noted as (
                insert into queue.run (task_id, lease_token, started_at, worker_id, attempt, outcome, counted, error_class, error)
                select id, token, claimed, worker, attempt, code, true, 'rescued', story from moved)
-           select distinct queue from moved"#,
+           select id, queue, token from moved"#,
         &ids,
         &tokens,
         &dead,
@@ -164,21 +164,23 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
         &claimed,
         milliseconds(AFTER_DEADLINE)
     )
-    .fetch_all(&mut *session)
-    .await?;
-    session.done().await?;
-    for lost in lost {
-        tracing::warn!(task = lost.id, token = lost.token, why = outcome(lost).as_str(), "rescued a task");
-        metrics::rescued(outcome(lost).as_str(), 1);
+    .fetch_all(&mut *session);
+    let answer = tokio::time::timeout(core.lease, asked).await;
+    let moved = core.watch.close(session, answer, core.lease).await?;
+    // Rows that somebody holds are passed over; the next round finds them again, if they are still lost.
+    let why = |id| lost.iter().find(|lost| lost.id == id).map_or("unknown", |lost| outcome(lost).as_str());
+    for row in &moved {
+        tracing::warn!(task = row.id, token = row.token, why = why(row.id), "rescued a task");
+        metrics::rescued(why(row.id), 1);
     }
-    Ok(Bell::of(queues))
+    Ok(Bell::of(moved.into_iter().map(|row| row.queue)))
 }
 
 /// It was asked to stop, or has no attempts left.
 async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
     let state = if lost.stop.is_some() { TaskState::Canceled } else { TaskState::Failed };
     let mut session = core.watch.open().await?;
-    let ring = sqlx::query_scalar!(
+    let asked = sqlx::query_scalar!(
         "select queue.finish($1, $2, $3, null, $4, $5, $6)",
         lost.id,
         lost.token,
@@ -187,9 +189,9 @@ async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
         story(lost),
         lost.stop
     )
-    .fetch_one(&mut *session)
-    .await?;
-    session.done().await?;
+    .fetch_one(&mut *session);
+    let answer = tokio::time::timeout(core.lease, asked).await;
+    let ring = core.watch.close(session, answer, core.lease).await?;
     if ring.is_some() {
         tracing::warn!(
             task = lost.id,

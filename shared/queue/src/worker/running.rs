@@ -130,7 +130,11 @@ async fn supervise(
         lanes.abort_all();
     }
     drop(tokio::time::timeout(LAST_WRITES, completer).await);
-    while loops.join_next().await.is_some() {}
+    // What a loop is in the middle of may stand still with its connection.
+    let loops_ended = async { while loops.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_WRITES, loops_ended).await.is_err() {
+        loops.abort_all();
+    }
     match tokio::time::timeout(LAST_WRITES, beat::sign_off(&core)).await {
         Ok(Ok(())) => tracing::info!(worker = %core.name, "signed off"),
         Ok(Err(error)) => core.failed("sign off", &error),

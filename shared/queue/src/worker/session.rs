@@ -6,8 +6,12 @@ use std::{
 };
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, pool::PoolConnection, postgres::PgPoolOptions};
+use tokio::time::error::Elapsed;
 
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Who ends many runs at once holds many rows. It gives way long before Postgres looks for deadlocks (1 s), so that none is
+/// found: neither it nor a cancel that waits for it is broken off.
+const GIVE_WAY: &str = "200ms";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Sessions {
@@ -19,7 +23,12 @@ pub(crate) struct Sessions {
 impl Sessions {
     pub(crate) fn like(pool: &PgPool, connections: u32, pgbouncer: bool) -> Self {
         let options = pool.connect_options().as_ref().clone();
-        let options = if pgbouncer { options.statement_cache_capacity(0) } else { options };
+        // PgBouncer takes no settings when it is connected to: there they are made in each transaction.
+        let options = if pgbouncer {
+            options.statement_cache_capacity(0)
+        } else {
+            options.options([("lock_timeout", GIVE_WAY)])
+        };
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .test_before_acquire(false)
@@ -32,15 +41,51 @@ impl Sessions {
         Self { pool, in_transaction: pgbouncer }
     }
 
-    pub(crate) const fn in_transaction(&self) -> bool {
-        self.in_transaction
-    }
-
     pub(crate) async fn open(&self) -> Result<Session, sqlx::Error> {
         if self.in_transaction {
             return Ok(Session::Transaction(self.pool.begin().await?));
         }
         Ok(Session::Plain(self.pool.acquire().await?))
+    }
+
+    /// For a write that waits for no row longer than [`GIVE_WAY`].
+    pub(crate) async fn open_to_write(&self) -> Result<Session, sqlx::Error> {
+        let mut session = self.open().await?;
+        if self.in_transaction {
+            sqlx::query_scalar!("select set_config('lock_timeout', $1, true)", GIVE_WAY)
+                .fetch_one(&mut *session)
+                .await?;
+        }
+        Ok(session)
+    }
+
+    /// The answer of the one statement that a session was opened for, once it is certain. A connection that stood still (a
+    /// line that broke without a word) is not used again.
+    pub(crate) async fn close<T>(
+        &self,
+        session: Session,
+        answer: Result<Result<T, sqlx::Error>, Elapsed>,
+        limit: Duration,
+    ) -> Result<T, sqlx::Error> {
+        let Ok(answer) = answer else {
+            self.abandon(session);
+            return Err(sqlx::Error::PoolTimedOut);
+        };
+        let answer = answer?;
+        match tokio::time::timeout(limit, session.done()).await {
+            Ok(done) => done.map(|()| answer),
+            Err(_) => Err(sqlx::Error::PoolTimedOut),
+        }
+    }
+
+    /// After an answer that did not come: the connection is not used again, and those that are idle are as old as it.
+    pub(crate) fn abandon(&self, session: Session) {
+        if let Session::Plain(connection) = session {
+            drop(connection.detach());
+        }
+        while let Some(connection) = self.pool.try_acquire() {
+            drop(connection.detach());
+        }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -58,13 +103,6 @@ impl Session {
         match self {
             Self::Plain(_) => Ok(()),
             Self::Transaction(transaction) => transaction.commit().await,
-        }
-    }
-
-    /// After an answer that did not come: the connection is not used again.
-    pub(crate) fn abandon(self) {
-        if let Self::Plain(connection) = self {
-            drop(connection.detach());
         }
     }
 }

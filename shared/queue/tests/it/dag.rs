@@ -123,6 +123,24 @@ async fn nothing_waits_for_an_unknown_task(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn slots_that_one_key_makes_one_task_cannot_wait_for_each_other(pool: PgPool) {
+    for between in [0, 1] {
+        let mut batch = Batch::new();
+        let one = batch.add(step(json!(1)).unique_key("same"));
+        let other = batch.add(step(json!(2)).unique_key("same"));
+        let mut last = other;
+        for n in 0..between {
+            let middle = batch.add(step(json!(n)));
+            batch.after(middle, last, OnFailure::Run);
+            last = middle;
+        }
+        batch.after(one, last, OnFailure::Run);
+        let error = batch.insert(&mut pool.begin().await.unwrap()).await.unwrap_err();
+        assert!(matches!(error, EnqueueError::Cycle), "{error}");
+    }
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn a_running_task_hands_its_place_to_a_task_it_adds(pool: PgPool) {
     let mut batch = Batch::new();
     let parent = batch.add(step(json!("split")));

@@ -162,3 +162,11 @@ pub(crate) async fn plan_with_indexes(pool: &PgPool, statement: &str) -> String 
     let lines = sqlx::raw_sql(explain).fetch_all(&mut *tx).await.unwrap();
     lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect()
 }
+
+/// Breaks every connection to the database but the one that asks.
+pub(crate) async fn break_all(pool: &PgPool) {
+    sqlx::query!("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        .fetch_all(pool)
+        .await
+        .unwrap();
+}

@@ -2,27 +2,35 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bouncer;
 mod control;
+mod counting;
+mod counts;
 mod crossing;
 mod dag;
 mod dead;
 mod deadlines;
 mod drain;
 mod enqueue;
+mod explain;
 mod failures;
 mod family;
 mod fencing;
 mod harness;
+mod lacking;
 mod limits;
 mod line;
 mod order;
 mod outage;
 mod outcomes;
+mod pgbouncer;
+mod plans;
 mod progress;
 mod recording;
 mod rescue;
 mod retry;
 mod shutdown;
+mod storm;
 mod timeline;
 mod timing;
 mod versions;

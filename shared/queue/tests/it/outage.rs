@@ -14,17 +14,10 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 
 use crate::harness::{
-    Other, Running, Step, act, enqueue, outcomes, outlast_lease, quick, step, until, until_ended, until_final,
+    Other, Running, Step, act, break_all, enqueue, outcomes, outlast_lease, quick, step, until, until_ended,
+    until_final,
 };
 use crate::line::Line;
-
-/// Breaks every connection to the database but the one that asks.
-async fn break_all(pool: &PgPool) {
-    sqlx::query!("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
-        .fetch_all(pool)
-        .await
-        .unwrap();
-}
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn a_running_handler_survives_broken_connections(pool: PgPool) {
@@ -166,4 +159,33 @@ async fn dead_and_late(pool: &PgPool) -> (Vec<String>, Vec<String>) {
         dead.into_iter().map(|worker| worker.name).collect(),
         living.into_iter().filter(|worker| worker.late).map(|worker| worker.name).collect(),
     )
+}
+
+/// A firewall or a balancer that forgets connections tells nobody. What was sent on them is never answered.
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_worker_whose_connections_are_all_forgotten_keeps_its_lease_and_ends_its_task(pool: PgPool) {
+    let (started, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (tell, wait) = (started.clone(), go.clone());
+    let slow = act(move |_, _| {
+        let (tell, wait) = (tell.clone(), wait.clone());
+        async move {
+            tell.notify_one();
+            wait.notified().await;
+            Ok(Done::nothing())
+        }
+    });
+    let line = Line::to(&pool).await;
+    let worker =
+        Running::start(quick("w", &line.pool(&pool)).lease(Duration::from_secs(3)).handler(Step(slow))).await;
+    let id = enqueue(&pool, step(json!(1))).await;
+    started.notified().await;
+    line.strand();
+    go.notify_one();
+    assert_eq!(until_final(&pool, id).await.attempt, 1);
+    // Claims and the look-out found new connections too.
+    let after = enqueue(&pool, step(json!(2))).await;
+    go.notify_one();
+    assert_eq!(until_final(&pool, after).await.attempt, 1);
+    assert_eq!(outcomes(&pool, id).await, ["done"]);
+    worker.stop().await;
 }

@@ -1,0 +1,199 @@
+//! Every change of state is counted once, whatever breaks meanwhile.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use spool_queue::{Batch, Done, Failure, OnFailure, Outcome, Run, TaskState};
+use sqlx::PgPool;
+
+use crate::{
+    counts::Counts,
+    harness::{
+        Running, Step, act, break_all, enqueue, outcomes, quick, step, until, until_ended, until_final,
+    },
+    line::Line,
+};
+
+async fn obedient(payload: Value, run: Run) -> Result<Done, Failure> {
+    match payload["do"].as_str() {
+        Some("output") => Done::output(&payload),
+        Some("retry") if run.attempt() == 1 => Err(Failure::retry("told", "told to")),
+        Some("fail") => Err(Failure::fail("told", "told to")),
+        Some("park") if run.parks() == 0 => Ok(Outcome::park_in(Duration::ZERO, "told to").into()),
+        Some("own") => {
+            let tx = run.pool().begin().await?;
+            Ok(run.commit(tx, Outcome::done()).await?)
+        }
+        _ => Ok(Done::nothing()),
+    }
+}
+
+/// Runs by the outcome that stands in the database, those that parked included.
+async fn recorded(pool: &PgPool) -> Vec<(String, i64)> {
+    let rows = sqlx::query!(
+        r#"select word as "word!", sum(n)::bigint as "n!" from (
+               select case state when 5 then 'succeeded' when 6 then 'failed' else 'canceled' end as word, count(*) as n
+               from queue.task_history where worker_id is not null group by state
+               union all
+               select case outcome when 2 then 'retry' when 5 then 'handed_back' when 6 then 'lease_expired' when 7 then 'deadline_passed'
+                                   when 8 then 'refused' else 'broken' end, count(*) from queue.run group by outcome
+               union all
+               select 'parked', sum(parks) from queue.task_history having sum(parks) > 0) words
+           group by word order by word"#
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    rows.into_iter().map(|row| (row.word, row.n)).collect()
+}
+
+/// The same by the counters.
+fn counted(counts: &Counts) -> Vec<(String, i64)> {
+    let words = [
+        "broken",
+        "canceled",
+        "deadline_passed",
+        "failed",
+        "handed_back",
+        "lease_expired",
+        "parked",
+        "refused",
+        "retry",
+        "succeeded",
+    ];
+    let ended = |word| counts.with("spool_queue_runs_total", "outcome", word);
+    let rescued = |word| counts.with("spool_queue_rescued_total", "reason", word);
+    let refused = |word| if word == "refused" { counts.all("spool_queue_refused_total") } else { 0 };
+    let all = words.map(|word| (word.to_owned(), ended(word) + rescued(word) + refused(word)));
+    all.into_iter().filter(|(_, n)| *n > 0).collect()
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn counters_agree_with_the_rows_though_connections_break_all_the_time(pool: PgPool) {
+    let counts = Counts::default();
+    let _heard = metrics::set_default_local_recorder(&counts);
+    let worker = Running::start(
+        quick("w", &pool).lease(Duration::from_secs(3)).slots("main", 6).handler(Step(act(obedient))),
+    )
+    .await;
+    let doings = ["done", "output", "retry", "fail", "park", "own"];
+    let mut batch = Batch::new();
+    for n in 0..360 {
+        let slot = batch.add(step(json!({ "do": doings[n % doings.len()], "n": n })));
+        if n % 9 == 8 {
+            // Those are written alone.
+            let child = batch.add(step(json!({})));
+            batch.after(child, slot, OnFailure::Run);
+        }
+    }
+    let all = batch.len() as i64;
+    let made = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
+    made.bell.ring(&pool).await;
+    for round in 1..=10 {
+        break_all(&pool).await;
+        until_ended(&pool, all * round / 11).await;
+    }
+    until_ended(&pool, all).await;
+    worker.stop().await;
+    assert_eq!(counted(&counts), recorded(&pool).await);
+    assert_eq!(counts.all("spool_queue_enqueued_total"), all);
+    // Each claim whose answer came has its time from ready to started.
+    assert_eq!(counts.all("spool_queue_pickup_seconds"), counts.all("spool_queue_claimed_total"));
+    assert!(counts.all("spool_queue_claim_seconds") > 0 && counts.all("spool_queue_flush_seconds") > 0);
+}
+
+/// The end of a run takes effect, but the connection breaks before the answer comes.
+async fn an_answer_is_lost(pool: &PgPool, doing: &str, with_child: bool) {
+    let counts = Counts::default();
+    let _heard = metrics::set_default_local_recorder(&counts);
+    // A commit that deletes a task waits until this connection lets it.
+    sqlx::raw_sql(
+        "create function wait() returns trigger language plpgsql as $$
+             begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
+         create constraint trigger wait after delete on queue.task deferrable initially deferred for each row execute function wait()",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let line = Line::to(pool).await;
+    let builder =
+        quick("w", &line.pool(pool)).lease(Duration::from_secs(30)).heartbeat(Duration::from_secs(10));
+    let worker = Running::start(builder.handler(Step(act(obedient)))).await;
+    let mut gate = pool.begin().await.unwrap();
+    sqlx::query!("select pg_advisory_xact_lock(1)").fetch_one(&mut *gate).await.unwrap();
+    let mut batch = Batch::new();
+    let slot = batch.add(step(json!({ "do": doing })));
+    if with_child {
+        let child = batch.add(step(json!({})).delay(Duration::from_secs(3600)));
+        batch.after(child, slot, OnFailure::Run);
+    }
+    let made = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
+    let id = made.id(slot);
+    made.bell.ring(pool).await;
+    until("the commit to wait", || async {
+        sqlx::query_scalar!(r#"select count(*) as "n!" from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())"#)
+            .fetch_one(pool)
+            .await
+            .unwrap()
+            == 1
+    })
+    .await;
+    line.hold_answers();
+    drop(gate);
+    until_final(pool, id).await;
+    line.cut();
+    until("the end to be counted", || async { counts.all("spool_queue_runs_total") > 0 }).await;
+    worker.stop().await;
+    assert_eq!(outcomes(pool, id).await, ["done"]);
+    assert_eq!(counted(&counts), [("succeeded".to_owned(), 1)]);
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn an_end_whose_answer_was_lost_is_counted_once(pool: PgPool) {
+    an_answer_is_lost(&pool, "output", false).await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn an_end_that_others_wait_for_whose_answer_was_lost_is_counted_once(pool: PgPool) {
+    an_answer_is_lost(&pool, "done", true).await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn the_handlers_own_commit_whose_answer_was_lost_is_counted_once(pool: PgPool) {
+    an_answer_is_lost(&pool, "own", false).await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_rescue_is_counted_when_it_moves_the_task(pool: PgPool) {
+    let counts = Counts::default();
+    let _heard = metrics::set_default_local_recorder(&counts);
+    let id = enqueue(&pool, step(json!({}))).await;
+    sqlx::query!(
+        "with gone as (insert into queue.worker (name, host, pid, slots, lease_until, dead_at) values ('gone', 'h', 1, '{}', now(), now()) returning id)
+         update queue.task set state = 4, lease_token = nextval('queue.lease_token'), worker_id = gone.id, claimed_at = now(),
+                               deadline_at = now() + interval '1 hour', attempt = 1 from gone where task.id = $1",
+        id.0
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    // A transaction that has checked the lease keeps rescuers out, round after round.
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query!("select id from queue.task where id = $1 for no key update", id.0)
+        .fetch_one(&mut *held)
+        .await
+        .unwrap();
+    let worker = Running::start(quick("w", &pool).handler(Step(act(obedient)))).await;
+    let rounds = || async {
+        sqlx::query_scalar!(r#"select done_at > w.started_at + interval '1500 milliseconds' as "so!" from queue.duty d, queue.worker w where d.name = 'reap' and w.name = 'w'"#)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    };
+    until("some rounds of the reaper", rounds).await;
+    drop(held);
+    assert_eq!(until_final(&pool, id).await.state, TaskState::Succeeded);
+    worker.stop().await;
+    assert_eq!(counts.with("spool_queue_rescued_total", "reason", "lease_expired"), 1);
+    assert_eq!(counted(&counts), recorded(&pool).await);
+}

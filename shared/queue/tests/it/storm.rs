@@ -1,0 +1,130 @@
+//! Sixteen processes that do everything at once, some of them killed: no deadlock, no lost task, every result once.
+//!
+//! It lasts 20 s, so that CI stays short; `SPOOL_STORM_SECONDS=60` makes it a minute.
+
+mod act;
+mod process;
+
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use rand::RngExt;
+use spool_queue::control;
+use sqlx::{ConnectOptions, PgPool};
+use tokio::{
+    io::AsyncWriteExt,
+    process::{Child, Command},
+};
+
+const PROCESSES: usize = 16;
+const SECONDS: u64 = 20;
+const KILL_EVERY: Duration = Duration::from_millis(700);
+/// After the storm; it depends on how busy the machine is.
+const DRAINED_WITHIN: Duration = Duration::from_secs(180);
+
+/// This very program, told to be one of the processes.
+#[expect(clippy::disallowed_methods, reason = "the storm is about real processes")]
+fn process(pool: &PgPool) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "storm::process::one_process_of_the_storm", "--nocapture", "--quiet"])
+        .env(process::DATABASE, pool.connect_options().to_url_lossy().as_str())
+        .env("RUST_BACKTRACE", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn sixteen_processes_do_everything_at_once(pool: PgPool) {
+    sqlx::raw_sql("create table storm_task (id bigint not null); create table storm_effect (id bigint not null, token bigint not null)")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let seconds = std::env::var("SPOOL_STORM_SECONDS").map_or(SECONDS, |text| text.parse().unwrap());
+    let mut processes: Vec<Child> = (0..PROCESSES).map(|_| process(&pool)).collect();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        tokio::time::sleep(KILL_EVERY).await;
+        let unlucky = rand::rng().random_range(0..PROCESSES);
+        assert_eq!(processes[unlucky].try_wait().unwrap(), None, "a process ended by itself");
+        processes[unlucky].kill().await.unwrap();
+        processes[unlucky] = process(&pool);
+    }
+    for process in &mut processes {
+        process.stdin.as_mut().unwrap().write_all(b"calm\n").await.unwrap();
+    }
+    drain(&pool).await;
+    for mut process in processes {
+        drop(process.stdin.take());
+        let status = process.wait().await.unwrap();
+        assert!(status.success(), "a process ended with {status}; what it said is above");
+    }
+    check(&pool).await;
+}
+
+async fn drain(pool: &PgPool) {
+    let since = Instant::now();
+    loop {
+        // Somebody who paused a queue may have been killed.
+        control::resume(&mut pool.acquire().await.unwrap(), "main").await.unwrap().ring(pool).await;
+        let left = number(pool, "select count(*) from queue.task").await;
+        if left == 0 {
+            return;
+        }
+        assert!(since.elapsed() < DRAINED_WITHIN, "{left} tasks never ended");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn check(pool: &PgPool) {
+    let enqueued = number(pool, "select count(*) from storm_task").await;
+    assert!(enqueued > 500, "only {enqueued} tasks were enqueued: that is no storm");
+    for (what, sql) in [
+        ("waits", "select count(*) from queue.edge"),
+        ("deadlocks", "select deadlocks from pg_stat_database where datname = current_database()"),
+        (
+            "tasks without exactly one row in the history",
+            "select count(*) from (select id from storm_task s left join (select id, 1 as n from queue.task_history) h using (id)
+                                   group by id having count(h.n) <> 1) wrong",
+        ),
+        (
+            "rows in the history that nobody enqueued",
+            "select count(*) from queue.task_history h where not exists (select from storm_task s where s.id = h.id)",
+        ),
+        (
+            "accepted results whose effect is not there exactly once",
+            "select count(*) from (select h.id from queue.task_history h left join storm_effect e on e.id = h.id and e.token = h.lease_token
+                                   where h.state = 5 and h.payload ->> 'do' = 'effect' group by h.id having count(e.id) <> 1) wrong",
+        ),
+        (
+            "effects of runs that were not accepted",
+            "select count(*) from storm_effect e where not exists
+                 (select from queue.task_history h where h.id = e.id and h.lease_token = e.token and h.state = 5)",
+        ),
+    ] {
+        assert_eq!(number(pool, sql).await, 0, "{what}");
+    }
+    // Else it has proved nothing.
+    for (what, sql) in [
+        ("effects", "select count(*) from storm_effect"),
+        ("failures", "select count(*) from queue.task_history where state = 6"),
+        ("cancels", "select count(*) from queue.task_history where state = 7"),
+        ("parks", "select count(*) from queue.task_history where parks > 0"),
+        ("rescues", "select count(*) from queue.run where outcome = 6"),
+        (
+            "stand-ins",
+            "select count(*) from queue.task_history where payload ->> 'do' = 'split' and state = 5",
+        ),
+    ] {
+        assert!(number(pool, sql).await > 0, "no {what} in this storm");
+    }
+}
+
+async fn number(pool: &PgPool, sql: &'static str) -> i64 {
+    use sqlx::Row;
+    sqlx::raw_sql(sql).fetch_one(pool).await.unwrap().get(0)
+}
