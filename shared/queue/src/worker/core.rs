@@ -80,8 +80,8 @@ impl Core {
         lanes: Vec<Arc<Lane>>,
         pool: PgPool,
     ) -> Self {
-        let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer);
-        let watch = Sessions::like(&pool, 3, pgbouncer);
+        let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer, true);
+        let watch = Sessions::like(&pool, 3, pgbouncer, false);
         let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
             name,

@@ -21,13 +21,13 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn like(pool: &PgPool, connections: u32, pgbouncer: bool) -> Self {
+    pub(crate) fn like(pool: &PgPool, connections: u32, pgbouncer: bool, gives_way: bool) -> Self {
         let options = pool.connect_options().as_ref().clone();
         // PgBouncer takes no settings when it is connected to: there they are made in each transaction.
         let options = if pgbouncer {
             options.statement_cache_capacity(0)
         } else {
-            options.options([("lock_timeout", GIVE_WAY)])
+            options.options([("lock_timeout", if gives_way { GIVE_WAY } else { "0" })])
         };
         let pool = PgPoolOptions::new()
             .max_connections(connections)
