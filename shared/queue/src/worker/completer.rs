@@ -96,7 +96,7 @@ async fn write(core: &Arc<Core>, items: Vec<Item>, sessions: &Sessions) {
                 lane.wake.notify_one();
             }
         }
-        bell.ring(core.work.pool()).await;
+        bell.ring(&core.work.pool()).await;
     }
 }
 
