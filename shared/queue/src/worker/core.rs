@@ -109,8 +109,8 @@ impl Core {
         lanes: Vec<Arc<Lane>>,
         pool: PgPool,
     ) -> Self {
-        let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer);
-        let watch = Sessions::like(&pool, 3, pgbouncer);
+        let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer, true);
+        let watch = Sessions::like(&pool, 3, pgbouncer, false);
         let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
             name,
@@ -212,7 +212,7 @@ impl Core {
                     lane.wake.notify_one();
                 }
             }
-            bell.ring(self.work.pool()).await;
+            bell.ring(&self.work.pool()).await;
         }
     }
 

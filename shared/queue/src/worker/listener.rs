@@ -28,7 +28,7 @@ pub(crate) async fn run(core: Arc<Core>) {
 }
 
 async fn listen(core: &Core, backoff: &mut Backoff) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(core.watch.pool()).await?;
+    let mut listener = PgListener::connect_with(&core.watch.pool()).await?;
     listener.listen(CHANNEL).await?;
     backoff.reset();
     // Rings before this moment were not heard.

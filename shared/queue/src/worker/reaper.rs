@@ -110,7 +110,7 @@ async fn rescue(core: &Core) -> Result<usize, sqlx::Error> {
     }
     if count > 0 {
         core.wake_all();
-        bell.ring(core.watch.pool()).await;
+        bell.ring(&core.watch.pool()).await;
     }
     Ok(count)
 }

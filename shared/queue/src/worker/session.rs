@@ -2,6 +2,7 @@
 
 use std::{
     ops::{Deref, DerefMut},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -13,39 +14,49 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// found: neither it nor a cancel that waits for it is broken off.
 const GIVE_WAY: &str = "200ms";
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Sessions {
-    pool: PgPool,
+    pool: Mutex<PgPool>,
     /// PgBouncer gives a server to a transaction only: parse and execute of one statement could meet different ones.
     in_transaction: bool,
+    /// Not the handlers' pool, which is somebody else's.
+    is_own: bool,
 }
 
 impl Sessions {
-    pub(crate) fn like(pool: &PgPool, connections: u32, pgbouncer: bool) -> Self {
+    pub(crate) fn like(pool: &PgPool, connections: u32, pgbouncer: bool, gives_way: bool) -> Self {
         let options = pool.connect_options().as_ref().clone();
         // PgBouncer takes no settings when it is connected to: there they are made in each transaction.
         let options = if pgbouncer {
             options.statement_cache_capacity(0)
         } else {
-            options.options([("lock_timeout", GIVE_WAY)])
+            options.options([("lock_timeout", if gives_way { GIVE_WAY } else { "0" })])
         };
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .test_before_acquire(false)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_lazy_with(options);
-        Self { pool, in_transaction: pgbouncer }
+        Self { pool: Mutex::new(pool), in_transaction: pgbouncer, is_own: true }
     }
 
-    pub(crate) const fn over(pool: PgPool, pgbouncer: bool) -> Self {
-        Self { pool, in_transaction: pgbouncer }
+    pub(crate) fn over(pool: PgPool, pgbouncer: bool) -> Self {
+        Self { pool: Mutex::new(pool), in_transaction: pgbouncer, is_own: false }
     }
 
     pub(crate) async fn open(&self) -> Result<Session, sqlx::Error> {
-        if self.in_transaction {
-            return Ok(Session::Transaction(self.pool.begin().await?));
+        let pool = self.pool();
+        let opened = if self.in_transaction {
+            pool.begin().await.map(Session::Transaction)
+        } else {
+            pool.acquire().await.map(Session::Plain)
+        };
+        if matches!(opened, Err(sqlx::Error::PoolTimedOut)) && self.is_own {
+            // Connections that were forgotten on their way back to the pool keep their places in it.
+            let fresh = pool.options().clone().connect_lazy_with(pool.connect_options().as_ref().clone());
+            *self.pool.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
         }
-        Ok(Session::Plain(self.pool.acquire().await?))
+        opened
     }
 
     /// For a write that waits for no row longer than [`GIVE_WAY`].
@@ -83,13 +94,13 @@ impl Sessions {
         if let Session::Plain(connection) = session {
             drop(connection.detach());
         }
-        while let Some(connection) = self.pool.try_acquire() {
+        while let Some(connection) = self.pool().try_acquire() {
             drop(connection.detach());
         }
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
-        &self.pool
+    pub(crate) fn pool(&self) -> PgPool {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
