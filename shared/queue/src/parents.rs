@@ -49,29 +49,36 @@ impl Run {
     /// ```
     ///
     /// # Errors
-    /// When the database refuses.
+    /// [`CommitError::LeaseLost`] when the lease was lost: stop. Else when the database refuses.
     pub async fn parents(&self) -> Result<Vec<Parent>, CommitError> {
         if let Around::Test(test) = self.around() {
             return Ok(test.parents.clone());
         }
         let sql = |source| self.sql("reading the parents", source);
         let mut conn = self.pool().acquire().await.map_err(sql)?;
+        // One row at least while the lease is held: a run that has lost it must not take "no parents" for an answer.
         let rows = sqlx::query!(
-            r#"select p.id as "id!", k.kind as "kind!", k.state as "state!", k.output
-               from queue.task c, unnest(c.parents) with ordinality as p(id, ord), lateral (
-                   select kind, state, null::json as output from queue.task where id = p.id
-                   union all
-                   (select kind, state, output from queue.task_history where id = p.id order by finished_at desc limit 1)
-                   limit 1) k
-               where c.id = $1 order by p.ord"#,
-            self.task_id().0
+            r#"select f.id as "id?", f.kind as "kind?", f.state as "state?", f.output as "output?"
+               from queue.task c left join lateral (
+                   select p.ord, p.id, k.kind, k.state, k.output
+                   from unnest(c.parents) with ordinality as p(id, ord), lateral (
+                       select kind, state, null::json as output from queue.task where id = p.id
+                       union all
+                       (select kind, state, output from queue.task_history where id = p.id order by finished_at desc limit 1)
+                       limit 1) k) f on true
+               where c.id = $1 and c.lease_token = $2 and c.state = 4 order by f.ord"#,
+            self.task_id().0,
+            self.token().0
         )
         .fetch_all(&mut *conn)
         .await
         .map_err(sql)?;
-        let parent = |id, kind, code, output| {
+        if rows.is_empty() {
+            return Err(self.lost().into());
+        }
+        let parent = |id: i64, kind, code, output| {
             Some(Parent { id: TaskId(id), kind, state: TaskState::from_code(code)?, output })
         };
-        Ok(rows.into_iter().filter_map(|row| parent(row.id, row.kind, row.state, row.output)).collect())
+        Ok(rows.into_iter().filter_map(|row| parent(row.id?, row.kind?, row.state?, row.output)).collect())
     }
 }

@@ -345,7 +345,7 @@ impl Run {
         }
     }
 
-    fn lost(&self) -> LeaseLost {
+    pub(crate) fn lost(&self) -> LeaseLost {
         LeaseLost { task: self.task_id(), token: self.token() }
     }
 

@@ -12,11 +12,12 @@ use proptest::{
 };
 use serde_json::{Value, json};
 use spool_queue::{
-    Batch, Done, Failure, OnFailure, Outcome, Parent, TaskId, TaskState, control, control::Reach, inspect,
+    Batch, CommitError, Done, Failure, OnFailure, Outcome, Parent, TaskId, TaskState, control,
+    control::Reach, inspect,
 };
 use sqlx::PgPool;
 
-use crate::harness::{Step, act, quick, step, view};
+use crate::harness::{Running, Step, act, enqueue, quick, step, take_over, until, view};
 
 /// What children found, by their payload.
 type Found = Arc<Mutex<Vec<(Value, Vec<Parent>)>>>;
@@ -81,6 +82,27 @@ async fn a_child_reads_what_its_parents_left(pool: PgPool) {
     // The history knows them too.
     assert_eq!(view(&pool, child).await.parents, [failed, good, earlier]);
     assert!(parents_of(&found, &json!({"n": 1})).is_empty());
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_stale_run_is_not_told_that_it_has_no_parents(pool: PgPool) {
+    let refused = Arc::new(Mutex::new(None));
+    let tell = refused.clone();
+    let stale = Step(act(move |_, run| {
+        let tell = tell.clone();
+        async move {
+            assert!(run.parents().await?.is_empty());
+            take_over(run.pool(), run.task_id()).await;
+            let error = run.parents().await.unwrap_err();
+            *tell.lock().unwrap() = Some(matches!(error, CommitError::LeaseLost(_)));
+            Err(error.into())
+        }
+    }));
+    let worker = Running::start(quick("w", &pool).handler(stale)).await;
+    enqueue(&pool, step(json!(1))).await;
+    until("the refusal", || async { refused.lock().unwrap().is_some() }).await;
+    assert_eq!(*refused.lock().unwrap(), Some(true));
+    worker.stop().await;
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
