@@ -42,16 +42,24 @@ pub struct Batch {
 
 /// What a batch became.
 #[derive(Debug)]
+#[must_use = "ring its bell after the commit, or the tasks wait for the next poll"]
 pub struct Enqueued {
     /// The task of each slot, in the order of `add`. For a task whose unique key was taken it is the one that had it.
     pub ids: Vec<TaskId>,
-    /// Slots whose unique key was taken: nothing was enqueued for them.
+    /// Slots whose unique key was taken: nothing was enqueued for them, and the task that has it is as it was.
     pub existing: Vec<Slot>,
+    /// Slots whose unique key was taken by a task that had not begun: it has their payload now. See [`Conflict::Replace`](crate::Conflict::Replace).
+    pub replaced: Vec<Slot>,
     /// To be rung after the caller's commit.
     pub bell: Bell,
 }
 
 impl Enqueued {
+    /// All of them new, nobody to tell.
+    pub(crate) const fn new(ids: Vec<TaskId>) -> Self {
+        Self { ids, existing: Vec::new(), replaced: Vec::new(), bell: Bell::silent() }
+    }
+
     /// The task of a slot.
     pub fn id(&self, slot: Slot) -> TaskId {
         self.ids[slot.0]

@@ -37,6 +37,22 @@ pub enum EnqueueError {
         /// The limit.
         limit: usize,
     },
+    /// The key is taken, and [`crate::Conflict::Report`] was asked for.
+    #[error("enqueue: the key {key:?} of {kind} tasks is held by task {task}")]
+    Taken {
+        /// The kind of both tasks.
+        kind: String,
+        /// The key.
+        key: String,
+        /// The task that has it.
+        task: TaskId,
+    },
+    /// A unique key changed hands again and again between being refused and being looked up. Trying the transaction again helps.
+    #[error("enqueue: a unique key of {kind} tasks changes hands too often")]
+    Contended {
+        /// The kind of the task.
+        kind: String,
+    },
     /// A task was to wait for one that is neither in the queue nor in its history.
     #[error("enqueue: task {0} is not known, so nothing can wait for it")]
     UnknownTask(TaskId),

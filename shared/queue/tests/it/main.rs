@@ -14,3 +14,4 @@ mod outcomes;
 mod recording;
 mod rescue;
 mod shutdown;
+mod unique;
