@@ -11,6 +11,7 @@ mod harness;
 mod line;
 mod outage;
 mod outcomes;
+mod plain_sql;
 mod recording;
 mod rescue;
 mod shutdown;
