@@ -17,6 +17,7 @@ mod keys;
 pub mod metrics;
 mod migrate;
 mod outcome;
+mod retention;
 mod retry;
 mod rows;
 mod run;

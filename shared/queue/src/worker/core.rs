@@ -27,6 +27,7 @@ pub(crate) struct Core {
     pub(crate) lease: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) poll: Duration,
+    pub(crate) retention: Duration,
     pub(crate) listen: bool,
     pub(crate) handlers: HashMap<&'static str, Registered>,
     /// For the handlers.
@@ -75,6 +76,7 @@ impl Core {
         lease: Duration,
         heartbeat: Duration,
         poll: Duration,
+        retention: Duration,
         pgbouncer: bool,
         handlers: HashMap<&'static str, Registered>,
         lanes: Vec<Arc<Lane>>,
@@ -88,6 +90,7 @@ impl Core {
             lease,
             heartbeat,
             poll,
+            retention,
             listen: !pgbouncer,
             handlers,
             pool,

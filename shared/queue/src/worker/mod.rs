@@ -12,6 +12,7 @@ mod core;
 mod execute;
 mod listener;
 mod lookout;
+mod maintain;
 mod reaper;
 mod running;
 mod session;

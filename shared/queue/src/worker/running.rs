@@ -17,7 +17,7 @@ use crate::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
         core::Core,
-        listener, lookout, reaper,
+        listener, lookout, maintain, reaper,
     },
 };
 
@@ -86,7 +86,7 @@ async fn supervise(
     loops.spawn(beat::run(Arc::clone(&core), healthy));
     loops.spawn(reaper::run(Arc::clone(&core), since));
     loops.spawn(lookout::run(Arc::clone(&core)));
-    loops.spawn(lookout::maintain(Arc::clone(&core)));
+    loops.spawn(maintain::run(Arc::clone(&core)));
     if core.listen {
         loops.spawn(listener::run(Arc::clone(&core)));
     }

@@ -14,5 +14,6 @@ mod outcomes;
 mod plain_sql;
 mod recording;
 mod rescue;
+mod retention;
 mod shutdown;
 mod unique;
