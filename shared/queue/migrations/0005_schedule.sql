@@ -19,3 +19,35 @@ begin
     end if;
     return part;
 end $$;
+
+-- Tasks that are enqueued again and again. `next_at` is a planned moment: what fires is exactly it, however late.
+create table queue.schedule (
+    name          text        collate "C" primary key,
+    created_at    timestamptz not null default now(),
+    next_at       timestamptz,
+    last_at       timestamptz,
+    last_task     bigint,
+    paused_at     timestamptz,
+    every_ms      bigint,
+    missed_at_most integer    not null,
+    max_attempts  smallint,
+    timeout_ms    integer,
+    version       smallint    not null,
+    priority      smallint    not null,
+    missed        smallint    not null,
+    overlap       boolean     not null,
+    cron          text,
+    zone          text,
+    kind          text        collate "C" not null,
+    queue         text        collate "C" not null,
+    group_key     text        collate "C",
+    share_key     text        collate "C",
+    planned_field text,
+    fault         text,
+    payload       json        not null,
+    constraint schedule_timing check ((cron is null) = (zone is null) and (cron is null) <> (every_ms is null) and every_ms > 0),
+    constraint schedule_missed check (missed between 0 and 2 and missed_at_most > 0)
+);
+create index schedule_due on queue.schedule (next_at) where paused_at is null;
+comment on column queue.schedule.missed is '0 skip, 1 once, 2 all, at most missed_at_most';
+insert into queue.duty (name) values ('schedule');

@@ -132,3 +132,45 @@ pub enum WorkerError {
         why: String,
     },
 }
+
+/// A schedule could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// It is no cron expression.
+    #[error("schedule: {cron:?} is no cron expression: {why}")]
+    Cron {
+        /// What was given.
+        cron: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no such time zone.
+    #[error("schedule: {zone:?} is no time zone of the IANA database, as Europe/Berlin is")]
+    Zone {
+        /// What was given.
+        zone: String,
+    },
+    /// It would never fire: 30 February, or an interval of nothing.
+    #[error("schedule: it would never fire")]
+    Never,
+    /// What the task says belongs to the schedule.
+    #[error("schedule {name}: {why}")]
+    Task {
+        /// The schedule.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The payload is too large or no JSON.
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("schedule: {operation} failed")]
+    Sql {
+        /// Which statement.
+        operation: &'static str,
+        /// Why.
+        source: sqlx::Error,
+    },
+}

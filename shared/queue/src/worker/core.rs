@@ -36,7 +36,7 @@ pub(crate) struct Core {
     pub(crate) handlers_own: Sessions,
     /// For claims and completions.
     pub(crate) work: Sessions,
-    /// For heartbeat, reaper and look-out.
+    /// For heartbeat, reaper, look-out, scheduler and housekeeping.
     pub(crate) watch: Sessions,
     pub(crate) lanes: Vec<Arc<Lane>>,
     pub(crate) beat_now: Notify,
@@ -83,7 +83,7 @@ impl Core {
         pool: PgPool,
     ) -> Self {
         let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer);
-        let watch = Sessions::like(&pool, 3, pgbouncer);
+        let watch = Sessions::like(&pool, 4, pgbouncer);
         let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
             name,

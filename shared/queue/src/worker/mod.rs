@@ -15,6 +15,7 @@ mod lookout;
 mod maintain;
 mod reaper;
 mod running;
+mod scheduler;
 mod session;
 
 pub use builder::WorkerBuilder;

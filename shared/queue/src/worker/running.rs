@@ -17,7 +17,7 @@ use crate::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
         core::Core,
-        listener, lookout, maintain, reaper,
+        listener, lookout, maintain, reaper, scheduler,
     },
 };
 
@@ -87,6 +87,7 @@ async fn supervise(
     loops.spawn(reaper::run(Arc::clone(&core), since));
     loops.spawn(lookout::run(Arc::clone(&core)));
     loops.spawn(maintain::run(Arc::clone(&core)));
+    loops.spawn(scheduler::run(Arc::clone(&core)));
     if core.listen {
         loops.spawn(listener::run(Arc::clone(&core)));
     }

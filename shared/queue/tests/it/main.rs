@@ -15,5 +15,6 @@ mod plain_sql;
 mod recording;
 mod rescue;
 mod retention;
+mod schedules;
 mod shutdown;
 mod unique;
