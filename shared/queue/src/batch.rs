@@ -30,7 +30,22 @@ impl Slot {
     }
 }
 
-/// Tasks that are enqueued together, in the caller's transaction: all or none.
+/// Tasks that are enqueued together, in the caller's transaction: all or none. Thousands go in one call.
+///
+/// ```
+/// # use spool_queue::{Batch, EnqueueError, Enqueued, NewTask, OnFailure};
+/// # async fn example(conn: &mut sqlx::PgConnection) -> Result<Enqueued, EnqueueError> {
+/// let mut batch = Batch::new();
+/// let film = batch.add(NewTask::new("join", "cpu", 1, &"film"));
+/// for scene in 1..=3 {
+///     let scene = batch.add(NewTask::new("render", "light", 1, &scene));
+///     batch.after(film, scene, OnFailure::Cancel);
+/// }
+/// let made = batch.insert(conn).await?;
+/// println!("the film is task {}", made.id(film));
+/// # Ok(made)
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "a batch does nothing until it is inserted"]
 pub struct Batch {

@@ -16,6 +16,25 @@ use crate::{
 pub const PAYLOAD_LIMIT: usize = 64 * 1024;
 
 /// One task, before it has a number.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use spool_queue::NewTask;
+/// # use sqlx::PgPool;
+/// # async fn example(pool: &PgPool) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tx = pool.begin().await?;
+/// // ... what the task is about is written in the same transaction ...
+/// let made = NewTask::new("mail", "light", 1, &serde_json::json!({ "to": "ann" }))
+///     .priority(5)
+///     .delay(Duration::from_secs(60))
+///     .share_key("client 3")
+///     .enqueue(&mut tx)
+///     .await?;
+/// tx.commit().await?;
+/// made.bell.ring(pool).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a task does nothing until it is enqueued"]
 pub struct NewTask {

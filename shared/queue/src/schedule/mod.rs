@@ -58,7 +58,7 @@ pub enum Missed {
     },
 }
 
-/// A task that is to be enqueued again and again.
+/// A task that is to be enqueued again and again. [`put`] makes it so; see the [module](self) for an example.
 #[derive(Debug)]
 #[must_use = "it does nothing until it is put"]
 pub struct Schedule {
