@@ -106,7 +106,7 @@ async fn once_per_period_follows_the_calendar(pool: PgPool) {
     let unique = || Unique::by_key("k").once_per(HOUR);
     put(&pool, keyed(unique())).await;
     let aligned = sqlx::query_scalar!(
-        r#"select until = date_trunc('hour', until) and until > now() and until <= now() + interval '1 hour' as "so!" from queue.hold"#
+        r#"select until = date_trunc('hour', t.created_at) + interval '1 hour' as "so!" from queue.hold join queue.task t on t.id = task_id"#
     )
     .fetch_one(&pool)
     .await
@@ -194,6 +194,31 @@ async fn replace_touches_nothing_that_has_begun(pool: PgPool) {
     let made = try_enqueue(&pool, step(json!("new")).unique(replace())).await.unwrap();
     assert_eq!((&made.ids[..], made.existing.len(), made.replaced.len()), (&[parked][..], 1, 0));
     assert_eq!(view(&pool, parked).await.payload, json!("parks"));
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn replace_never_touches_a_running_task(pool: PgPool) {
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let hold = gate.clone();
+    let echo = act(move |payload, _| {
+        let hold = hold.clone();
+        async move {
+            hold.acquire().await.unwrap().forget();
+            Done::output(&payload)
+        }
+    });
+    let worker = Running::start(quick("w", &pool).handler(Step(echo))).await;
+    for unique in [Unique::by_key("k"), Unique::by_key("p").within(HOUR)] {
+        let first = enqueue(&pool, step(json!("first")).unique(unique.clone())).await;
+        until("it to run", || async { view(&pool, first).await.state == TaskState::Running }).await;
+        let replace = unique.on_conflict(Conflict::Replace);
+        let made = try_enqueue(&pool, step(json!("new")).unique(replace)).await.unwrap();
+        assert_eq!((&made.ids[..], made.existing.len(), made.replaced.len()), (&[first][..], 1, 0));
+        assert_eq!(view(&pool, first).await.payload, json!("first"));
+        gate.add_permits(1);
+        assert_eq!(until_final(&pool, first).await.output, Some(json!("first")));
+    }
+    worker.stop().await;
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
