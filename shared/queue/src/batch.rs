@@ -43,7 +43,22 @@ impl Slot {
     }
 }
 
-/// Tasks that are enqueued together, in the caller's transaction: all or none.
+/// Tasks that are enqueued together, in the caller's transaction: all or none. Thousands go in one call.
+///
+/// ```
+/// # use spool_queue::{Batch, EnqueueError, Enqueued, NewTask, OnFailure};
+/// # async fn example(conn: &mut sqlx::PgConnection) -> Result<Enqueued, EnqueueError> {
+/// let mut batch = Batch::new();
+/// let film = batch.add(NewTask::new("join", "cpu", 1, &"film"));
+/// for scene in 1..=3 {
+///     let scene = batch.add(NewTask::new("render", "light", 1, &scene));
+///     batch.after(film, scene, OnFailure::Cancel);
+/// }
+/// let made = batch.insert(conn).await?;
+/// println!("the film is task {}", made.id(film));
+/// # Ok(made)
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "a batch does nothing until it is inserted"]
 pub struct Batch {
@@ -56,16 +71,24 @@ pub struct Batch {
 
 /// What a batch became.
 #[derive(Debug)]
+#[must_use = "ring its bell after the commit, or the tasks wait for the next poll"]
 pub struct Enqueued {
     /// The task of each slot, in the order of `add`. For a task whose unique key was taken it is the one that had it.
     pub ids: Vec<TaskId>,
-    /// Slots whose unique key was taken: nothing was enqueued for them.
+    /// Slots whose unique key was taken: nothing was enqueued for them, and the task that has it is as it was.
     pub existing: Vec<Slot>,
+    /// Slots whose unique key was taken by a task that had not begun: it has their payload now. See [`Conflict::Replace`](crate::Conflict::Replace).
+    pub replaced: Vec<Slot>,
     /// To be rung after the caller's commit.
     pub bell: Bell,
 }
 
 impl Enqueued {
+    /// All of them new, nobody to tell.
+    pub(crate) const fn new(ids: Vec<TaskId>) -> Self {
+        Self { ids, existing: Vec::new(), replaced: Vec::new(), bell: Bell::silent() }
+    }
+
     /// The task of a slot.
     pub fn id(&self, slot: Slot) -> TaskId {
         self.ids[slot.0]

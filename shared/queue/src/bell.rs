@@ -20,6 +20,26 @@ const GAP: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to tell the workers once the transaction is committed. A bell that is never rung costs latency, not tasks.
+///
+/// It is `#[must_use]`, and so is [`Enqueued`](crate::Enqueued), which has one: forgetting it is a warning.
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use spool_queue::{EnqueueError, NewTask};
+/// # async fn example(conn: &mut sqlx::PgConnection) -> Result<(), EnqueueError> {
+/// NewTask::new("mail", "light", 1, &"hello").enqueue(conn).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```
+/// #![deny(unused_must_use)]
+/// # use spool_queue::{EnqueueError, NewTask};
+/// # async fn example(pool: &sqlx::PgPool, conn: &mut sqlx::PgConnection) -> Result<(), EnqueueError> {
+/// NewTask::new("mail", "light", 1, &"hello").enqueue(conn).await?.bell.ring(pool).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 #[must_use = "ring it after the commit, or the task waits for the next poll"]
 pub struct Bell {

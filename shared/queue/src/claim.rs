@@ -79,7 +79,7 @@ pub(crate) async fn claim(
         Row,
         r#"with picked as materialized (
                select id from queue.task
-               where queue = $2 and state = 0
+               where queue = $2 and state = 0 and (expires_at is null or expires_at > now())
                  and exists (select from queue.worker w where w.id = $1 and w.dead_at is null)
                  and not exists (select from queue.queue q where q.name = $2 and (q.paused_at is not null or q.limited))
                order by queue.rank(run_at, priority), id
@@ -88,7 +88,7 @@ pub(crate) async fn claim(
            update queue.task t
            set state = 4, lease_token = nextval('queue.lease_token'), worker_id = $1, claimed_at = now(), attempt = t.attempt + 1,
                max_attempts = coalesce(t.max_attempts, ($6::smallint[])[array_position($4::text[], t.kind)]),
-               deadline_at = now() + interval '1 millisecond' * coalesce(t.timeout_ms + $7, ($5::integer[])[array_position($4::text[], t.kind)], 60000)
+               deadline_at = least(t.expires_at, now() + interval '1 millisecond' * coalesce(t.timeout_ms + $7, ($5::integer[])[array_position($4::text[], t.kind)], 60000))
            where t.id = any(array(select id from picked))
            returning t.id, t.lease_token as "lease_token!", t.attempt, t.max_attempts, t.parks, t.version, t.kind, t.payload::text as "payload!",
                      t.group_key, t.share_key, t.timeout_ms, t.claimed_at as "claimed_at!", t.has_children,

@@ -37,6 +37,22 @@ pub enum EnqueueError {
         /// The limit.
         limit: usize,
     },
+    /// The key is taken, and [`crate::Conflict::Report`] was asked for.
+    #[error("enqueue: the key {key:?} of {kind} tasks is held by task {task}")]
+    Taken {
+        /// The kind of both tasks.
+        kind: String,
+        /// The key.
+        key: String,
+        /// The task that has it.
+        task: TaskId,
+    },
+    /// A unique key changed hands again and again between being refused and being looked up. Trying the transaction again helps.
+    #[error("enqueue: a unique key of {kind} tasks changes hands too often")]
+    Contended {
+        /// The kind of the task.
+        kind: String,
+    },
     /// A task was to wait for one that is neither in the queue nor in its history.
     #[error("enqueue: task {0} is not known, so nothing can wait for it")]
     UnknownTask(TaskId),
@@ -127,5 +143,47 @@ pub enum WorkerError {
         name: String,
         /// What is wrong.
         why: String,
+    },
+}
+
+/// A schedule could not be made or changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// It is no cron expression.
+    #[error("schedule: {cron:?} is no cron expression: {why}")]
+    Cron {
+        /// What was given.
+        cron: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// There is no such time zone.
+    #[error("schedule: {zone:?} is no time zone of the IANA database, as Europe/Berlin is")]
+    Zone {
+        /// What was given.
+        zone: String,
+    },
+    /// It would never fire: 30 February, or an interval of nothing.
+    #[error("schedule: it would never fire")]
+    Never,
+    /// What the task says belongs to the schedule.
+    #[error("schedule {name}: {why}")]
+    Task {
+        /// The schedule.
+        name: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The payload is too large or no JSON.
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("schedule: {operation} failed")]
+    Sql {
+        /// Which statement.
+        operation: &'static str,
+        /// Why.
+        source: sqlx::Error,
     },
 }

@@ -1,7 +1,7 @@
 //! The SQL that puts tasks into the queue, in the caller's transaction.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -13,51 +13,64 @@ use crate::{
     bell::Bell,
     error::EnqueueError,
     id::TaskId,
+    keys::{self, Taken},
     metrics,
+    rows::Rows,
     state::TaskState,
     task::{NewTask, Start},
 };
 
-/// A key can be given up between the refused insert and the look-up; then the insert is tried again.
-const KEY_TRIES: usize = 5;
-
-fn sql(operation: &'static str) -> impl FnOnce(sqlx::Error) -> EnqueueError {
+pub(crate) fn sql(operation: &'static str) -> impl FnOnce(sqlx::Error) -> EnqueueError {
     move |source| EnqueueError::Sql { operation, source }
 }
 
 pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<Enqueued, EnqueueError> {
-    if batch.tasks.len() == 1
-        && batch.is_plain()
-        && batch.tasks.iter().all(|task| task.deadline.is_none())
-        && let Some(task) = batch.tasks.pop()
-    {
-        return one(conn, task).await;
-    }
-    if batch.tasks.is_empty() {
-        return Ok(Enqueued { ids: Vec::new(), existing: Vec::new(), bell: Bell::silent() });
-    }
     let graph = batch.graph()?;
-    let numbers = reserve(conn, batch.tasks.len()).await?;
-    let mut ids: Vec<TaskId> = numbers.into_iter().map(TaskId).collect();
-    let stand_ins = std::mem::take(&mut batch.stand_ins);
+    let payloads =
+        batch.tasks.iter_mut().map(NewTask::checked_payload).collect::<Result<Vec<String>, _>>()?;
+    match batch.tasks.as_slice() {
+        [] => return Ok(Enqueued::new(Vec::new())),
+        [task] if batch.is_plain() && task.deadline.is_none() => {
+            if let Some(made) = one(conn, task, &payloads[0]).await? {
+                return Ok(made);
+            }
+        }
+        _ => {}
+    }
+    keys::digest(conn, &mut batch.tasks, &payloads).await?;
+    let tasks = &batch.tasks;
+    let mut ids: Vec<TaskId> = reserve(conn, tasks.len()).await?.into_iter().map(TaskId).collect();
+    let mut taken = keys::take(conn, tasks, &ids).await?;
+    let order: Vec<usize> = (0..tasks.len()).filter(|index| !taken.contains_key(index)).collect();
+    let rows = Rows { tasks, payloads: &payloads, graph: &graph, ids: &ids };
+    if tasks.iter().any(|task| task.row_key().is_some()) {
+        taken.extend(keys::insert_free(conn, rows, order).await?);
+    } else {
+        rows.insert(conn, &order).await?;
+    }
+    for (&index, &holder) in &taken {
+        ids[index] = holder;
+    }
+    let new = |index: &usize| !taken.contains_key(index);
     let mut bell = Bell::silent();
-    for (index, task) in batch.tasks.iter().enumerate() {
-        if graph.waits[index] == 0 && task.start == Start::Now {
-            bell.add(&task.queue);
+    for index in (0..tasks.len()).filter(new) {
+        if graph.waits[index] == 0 && tasks[index].start == Start::Now {
+            bell.add(&tasks[index].queue);
         }
     }
-    let taken = insert_rows(conn, &mut batch.tasks, &graph, &mut ids).await?;
-    set_deadlines(conn, &batch.tasks, &ids, &taken).await?;
+    let settled = keys::settle(conn, tasks, &payloads, &taken).await?;
+    bell.merge(settled.bell);
+    let late = (0..tasks.len()).filter(|index| new(index) && tasks[*index].deadline.is_some());
+    set_deadlines(conn, tasks, &ids, late.chain(settled.replaced.iter().copied())).await?;
     bell.merge(connect(conn, &graph, &ids, &taken).await?);
-    for (index, old) in stand_ins {
+    for &(index, old) in &batch.stand_ins {
         if !stand_in(conn, ids[index], old).await? {
             return Err(EnqueueError::AlreadyFinal(old));
         }
     }
-    metrics::enqueued(
-        batch.tasks.iter().enumerate().filter(|(index, _)| !taken.contains(index)).map(|(_, task)| task),
-    );
-    Ok(Enqueued { ids, existing: taken.into_iter().map(Slot::at).collect(), bell })
+    metrics::enqueued((0..tasks.len()).filter(new).map(|index| &tasks[index]));
+    let slots = |indices: Vec<usize>| indices.into_iter().map(Slot::at).collect();
+    Ok(Enqueued { ids, existing: slots(settled.existing), replaced: slots(settled.replaced), bell })
 }
 
 async fn reserve(conn: &mut PgConnection, count: usize) -> Result<Vec<i64>, EnqueueError> {
@@ -70,10 +83,14 @@ async fn reserve(conn: &mut PgConnection, count: usize) -> Result<Vec<i64>, Enqu
     .map_err(sql("reserving task numbers"))
 }
 
-async fn one(conn: &mut PgConnection, mut task: NewTask) -> Result<Enqueued, EnqueueError> {
-    let payload = task.checked_payload()?;
+/// One statement for the usual task. None: it has a key that is taken, or one that takes more than its row.
+async fn one(
+    conn: &mut PgConnection,
+    task: &NewTask,
+    payload: &str,
+) -> Result<Option<Enqueued>, EnqueueError> {
     let (delay_ms, run_at) = start(task.start);
-    if task.unique_key.is_none() {
+    let id = if task.unique.is_none() {
         let id = sqlx::query_scalar!(
             "insert into queue.task (queue, kind, payload, version, priority, run_at, state, group_key, share_key, max_attempts, timeout_ms)
              values ($1, $2, ($3::text)::json, $4, $5, coalesce($6, now() + $7 * interval '1 millisecond'),
@@ -85,207 +102,49 @@ async fn one(conn: &mut PgConnection, mut task: NewTask) -> Result<Enqueued, Enq
         .fetch_one(conn)
         .await
         .map_err(sql("inserting the task"))?;
-        return Ok(single(&task, TaskId(id), true));
-    }
-    for _ in 0..KEY_TRIES {
-        let id = sqlx::query_scalar!(
+        Some(id)
+    } else if let Some(key) = task.row_key() {
+        sqlx::query_scalar!(
             "insert into queue.task (queue, kind, payload, version, priority, run_at, state, group_key, share_key, max_attempts, timeout_ms, unique_key)
              values ($1, $2, ($3::text)::json, $4, $5, coalesce($6, now() + $7 * interval '1 millisecond'),
                      case when coalesce($6, now() + $7 * interval '1 millisecond') > now() then 1 else 0 end, $8, $9, $10, $11, $12)
              on conflict (kind, unique_key) where unique_key is not null do nothing
              returning id",
-            &task.queue, &task.kind, &payload, task.version, task.priority, run_at, delay_ms as f64,
-            task.group_key.as_deref(), task.share_key.as_deref(), task.max_attempts, task.timeout_ms(), task.unique_key.as_deref()
+            &task.queue, &task.kind, payload, task.version, task.priority, run_at, delay_ms as f64,
+            task.group_key.as_deref(), task.share_key.as_deref(), task.max_attempts, task.timeout_ms(), key
         )
-        .fetch_optional(&mut *conn)
+        .fetch_optional(conn)
         .await
-        .map_err(sql("inserting the task"))?;
-        if let Some(id) = id {
-            return Ok(single(&task, TaskId(id), true));
-        }
-        let holder = sqlx::query_scalar!(
-            "select id from queue.task where kind = $1 and unique_key = $2",
-            &task.kind,
-            task.unique_key.as_deref()
-        )
-        .fetch_optional(&mut *conn)
-        .await
-        .map_err(sql("looking up the holder of the unique key"))?;
-        if let Some(id) = holder {
-            return Ok(single(&task, TaskId(id), false));
-        }
-    }
-    Err(EnqueueError::Sql { operation: "inserting the task", source: sqlx::Error::RowNotFound })
-}
-
-fn single(task: &NewTask, id: TaskId, new: bool) -> Enqueued {
-    let mut bell = Bell::silent();
-    if new {
+        .map_err(sql("inserting the task"))?
+    } else {
+        None
+    };
+    Ok(id.map(|id| {
         metrics::enqueued(std::iter::once(task));
+        let mut made = Enqueued::new(vec![TaskId(id)]);
         if task.start == Start::Now {
-            bell.add(&task.queue);
+            made.bell.add(&task.queue);
         }
-    }
-    Enqueued { ids: vec![id], existing: if new { Vec::new() } else { vec![Slot::at(0)] }, bell }
+        made
+    }))
 }
 
-/// Inserts all rows; tasks whose key is taken get the number of the one that has it, and their indices are returned.
-async fn insert_rows(
-    conn: &mut PgConnection,
-    tasks: &mut [NewTask],
-    graph: &Graph,
-    ids: &mut [TaskId],
-) -> Result<BTreeSet<usize>, EnqueueError> {
-    let payloads = tasks.iter_mut().map(NewTask::checked_payload).collect::<Result<Vec<String>, _>>()?;
-    let mut order: Vec<usize> = (0..tasks.len()).collect();
-    let keyed = tasks.iter().any(|task| task.unique_key.is_some());
-    if keyed {
-        // Two batches with the same keys wait for each other in one order only.
-        order.sort_by(|&a, &b| {
-            let key = |index: usize| (&tasks[index].unique_key, &tasks[index].kind, index);
-            key(a).cmp(&key(b))
-        });
-    }
-    if !keyed {
-        rows(conn, tasks, &payloads, graph, ids, &order, false).await?;
-        return Ok(BTreeSet::new());
-    }
-    let mut taken = BTreeSet::new();
-    for _ in 0..KEY_TRIES {
-        let made: HashSet<i64> =
-            rows(conn, tasks, &payloads, graph, ids, &order, true).await?.into_iter().collect();
-        let refused: Vec<usize> =
-            order.iter().copied().filter(|&index| !made.contains(&ids[index].0)).collect();
-        if refused.is_empty() {
-            return Ok(taken);
-        }
-        let holders = holders(conn, tasks, &refused).await?;
-        order.clear();
-        for index in refused {
-            let holder = tasks[index]
-                .unique_key
-                .as_deref()
-                .and_then(|key| holders.get(&(tasks[index].kind.as_str(), key)));
-            match holder {
-                Some(&id) => {
-                    ids[index] = id;
-                    taken.insert(index);
-                }
-                None => order.push(index),
-            }
-        }
-        if order.is_empty() {
-            return Ok(taken);
-        }
-    }
-    Err(EnqueueError::Sql { operation: "inserting the tasks", source: sqlx::Error::RowNotFound })
-}
-
-async fn rows(
-    conn: &mut PgConnection,
-    tasks: &[NewTask],
-    payloads: &[String],
-    graph: &Graph,
-    ids: &[TaskId],
-    order: &[usize],
-    keyed: bool,
-) -> Result<Vec<i64>, EnqueueError> {
-    let pick = || order.iter().map(|&index| &tasks[index]);
-    let numbers: Vec<i64> = order.iter().map(|&index| ids[index].0).collect();
-    let queues: Vec<&str> = pick().map(|task| task.queue.as_str()).collect();
-    let kinds: Vec<&str> = pick().map(|task| task.kind.as_str()).collect();
-    let payloads: Vec<&str> = order.iter().map(|&index| payloads[index].as_str()).collect();
-    let versions: Vec<i16> = pick().map(|task| task.version).collect();
-    let priorities: Vec<i16> = pick().map(|task| task.priority).collect();
-    let run_at: Vec<Option<DateTime<Utc>>> = pick().map(|task| start(task.start).1).collect();
-    let delays: Vec<i64> = pick().map(|task| start(task.start).0).collect();
-    let groups: Vec<Option<&str>> = pick().map(|task| task.group_key.as_deref()).collect();
-    let shares: Vec<Option<&str>> = pick().map(|task| task.share_key.as_deref()).collect();
-    let attempts: Vec<Option<i16>> = pick().map(|task| task.max_attempts).collect();
-    let timeouts: Vec<Option<i32>> = pick().map(NewTask::timeout_ms).collect();
-    let waits: Vec<i32> = order.iter().map(|&index| graph.waits[index]).collect();
-    let parents: Vec<bool> = order.iter().map(|&index| graph.is_parent[index]).collect();
-    if !keyed {
-        sqlx::query!(
-            "insert into queue.task (id, queue, kind, payload, version, priority, run_at, state, group_key, share_key, max_attempts, timeout_ms, waits, has_children)
-             select u.id, u.queue, u.kind, u.payload::json, u.version, u.priority, r.run_at,
-                    case when u.waits > 0 then 3 when r.run_at > now() then 1 else 0 end,
-                    u.group_key, u.share_key, u.max_attempts, u.timeout_ms, u.waits, u.parent
-             from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::bigint[],
-                         $9::text[], $10::text[], $11::smallint[], $12::integer[], $13::integer[], $14::boolean[])
-                  as u(id, queue, kind, payload, version, priority, run_at, delay_ms, group_key, share_key, max_attempts, timeout_ms, waits, parent),
-                  lateral (select coalesce(u.run_at, now() + u.delay_ms * interval '1 millisecond') as run_at) r",
-            &numbers, &queues as &[&str], &kinds as &[&str], &payloads as &[&str], &versions, &priorities,
-            &run_at as &[Option<DateTime<Utc>>], &delays, &groups as &[Option<&str>], &shares as &[Option<&str>],
-            &attempts as &[Option<i16>], &timeouts as &[Option<i32>], &waits, &parents
-        )
-        .execute(conn)
-        .await
-        .map_err(sql("inserting the tasks"))?;
-        return Ok(numbers);
-    }
-    let keys: Vec<Option<&str>> = pick().map(|task| task.unique_key.as_deref()).collect();
-    sqlx::query_scalar!(
-        "insert into queue.task (id, queue, kind, payload, version, priority, run_at, state, group_key, share_key, max_attempts, timeout_ms, waits, has_children, unique_key)
-         select u.id, u.queue, u.kind, u.payload::json, u.version, u.priority, r.run_at,
-                case when u.waits > 0 then 3 when r.run_at > now() then 1 else 0 end,
-                u.group_key, u.share_key, u.max_attempts, u.timeout_ms, u.waits, u.parent, u.unique_key
-         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::bigint[],
-                     $9::text[], $10::text[], $11::smallint[], $12::integer[], $13::integer[], $14::boolean[], $15::text[])
-              as u(id, queue, kind, payload, version, priority, run_at, delay_ms, group_key, share_key, max_attempts, timeout_ms, waits, parent, unique_key),
-              lateral (select coalesce(u.run_at, now() + u.delay_ms * interval '1 millisecond') as run_at) r
-         on conflict (kind, unique_key) where unique_key is not null do nothing
-         returning id",
-        &numbers, &queues as &[&str], &kinds as &[&str], &payloads as &[&str], &versions, &priorities,
-        &run_at as &[Option<DateTime<Utc>>], &delays, &groups as &[Option<&str>], &shares as &[Option<&str>],
-        &attempts as &[Option<i16>], &timeouts as &[Option<i32>], &waits, &parents, &keys as &[Option<&str>]
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(sql("inserting the tasks"))
-}
-
-async fn holders<'t>(
-    conn: &mut PgConnection,
-    tasks: &'t [NewTask],
-    refused: &[usize],
-) -> Result<HashMap<(&'t str, &'t str), TaskId>, EnqueueError> {
-    let wanted: Vec<(&str, &str)> = refused
-        .iter()
-        .filter_map(|&index| Some((tasks[index].kind.as_str(), tasks[index].unique_key.as_deref()?)))
-        .collect();
-    let (kinds, keys): (Vec<&str>, Vec<&str>) = wanted.iter().copied().unzip();
-    let found = sqlx::query!(
-        r#"select u.ord as "ord!", t.id
-           from unnest($1::text[], $2::text[]) with ordinality as u(kind, key, ord)
-           join queue.task t on t.kind = u.kind and t.unique_key = u.key"#,
-        &kinds as &[&str],
-        &keys as &[&str]
-    )
-    .fetch_all(conn)
-    .await
-    .map_err(sql("looking up the holders of unique keys"))?;
-    Ok(found.into_iter().map(|row| (wanted[row.ord as usize - 1], TaskId(row.id))).collect())
-}
-
-/// A statement of its own, so that tasks without a deadline have nothing to do with it.
+/// A statement of its own, so that tasks without a deadline have nothing to do with it. Of several for one task the last counts.
 async fn set_deadlines(
     conn: &mut PgConnection,
     tasks: &[NewTask],
     ids: &[TaskId],
-    taken: &BTreeSet<usize>,
+    indices: impl Iterator<Item = usize>,
 ) -> Result<(), EnqueueError> {
-    let (late, deadlines): (Vec<i64>, Vec<DateTime<Utc>>) = (0..tasks.len())
-        .filter(|index| !taken.contains(index))
-        .filter_map(|index| Some((ids[index].0, tasks[index].deadline?)))
-        .unzip();
-    if late.is_empty() {
+    let deadlines: BTreeMap<i64, Option<DateTime<Utc>>> =
+        indices.map(|index| (ids[index].0, tasks[index].deadline)).collect();
+    if deadlines.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "update queue.task t set expires_at = u.at from unnest($1::bigint[], $2::timestamptz[]) as u(id, at) where t.id = u.id",
-        &late,
-        &deadlines
+        &deadlines.keys().copied().collect::<Vec<_>>(),
+        &deadlines.values().copied().collect::<Vec<_>>() as &[Option<DateTime<Utc>>]
     )
     .execute(conn)
     .await
@@ -298,17 +157,17 @@ async fn connect(
     conn: &mut PgConnection,
     graph: &Graph,
     ids: &[TaskId],
-    taken: &BTreeSet<usize>,
+    taken: &Taken,
 ) -> Result<Bell, EnqueueError> {
     let mut bell = Bell::silent();
     // A task that was there before does not begin to wait now.
-    let edges: Vec<_> = graph.edges.iter().filter(|edge| !taken.contains(&edge.child)).collect();
+    let edges: Vec<_> = graph.edges.iter().filter(|edge| !taken.contains_key(&edge.child)).collect();
     if edges.is_empty() {
         return Ok(bell);
     }
     // Slots that are one task (same unique key) may have closed a circle that the batch did not show.
     let owner: HashMap<TaskId, usize> =
-        (0..ids.len()).filter(|index| !taken.contains(index)).map(|index| (ids[index], index)).collect();
+        (0..ids.len()).filter(|index| !taken.contains_key(index)).map(|index| (ids[index], index)).collect();
     let inner = edges.iter().filter_map(|edge| match edge.parent {
         Parent::Slot(index) => Some((*owner.get(&ids[index])?, edge.child)),
         Parent::Existing(_) => None,
@@ -323,7 +182,7 @@ async fn connect(
     let outside: BTreeSet<i64> = edges
         .iter()
         .filter(|edge| match edge.parent {
-            Parent::Slot(index) => taken.contains(&index),
+            Parent::Slot(index) => taken.contains_key(&index),
             Parent::Existing(_) => true,
         })
         .map(|edge| number(edge.parent).0)
@@ -385,7 +244,7 @@ async fn stand_in(conn: &mut PgConnection, new: TaskId, old: TaskId) -> Result<b
 }
 
 /// Delay in milliseconds from the database's now, and the moment if one was given.
-fn start(start: Start) -> (i64, Option<DateTime<Utc>>) {
+pub(crate) fn start(start: Start) -> (i64, Option<DateTime<Utc>>) {
     match start {
         Start::Now => (0, None),
         Start::In(delay) => (milliseconds(delay), None),

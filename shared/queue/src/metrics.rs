@@ -18,6 +18,8 @@ const CLAIMED: &str = "spool_queue_claimed_total";
 const PICKUP_SECONDS: &str = "spool_queue_pickup_seconds";
 const FLUSH_SECONDS: &str = "spool_queue_flush_seconds";
 const PROMOTED: &str = "spool_queue_promoted_total";
+const FIRED: &str = "spool_queue_schedules_fired_total";
+const MISSED: &str = "spool_queue_schedules_missed_total";
 const SLOTS_FREE: &str = "spool_queue_slots_free";
 const DATABASE_ERRORS: &str = "spool_queue_database_errors_total";
 const CONNECTED: &str = "spool_queue_database_connected";
@@ -40,6 +42,8 @@ pub fn describe() {
     describe_histogram!(PICKUP_SECONDS, Unit::Seconds, "Time from ready to claimed, by queue");
     describe_histogram!(FLUSH_SECONDS, Unit::Seconds, "Time of one statement that completes a batch");
     describe_counter!(PROMOTED, "Scheduled and parked tasks that this process made ready");
+    describe_counter!(FIRED, "Tasks enqueued by schedules, by schedule");
+    describe_counter!(MISSED, "Turns of schedules that came too late for a planned moment, by schedule");
     describe_gauge!(SLOTS_FREE, "Free slots of this worker, by queue");
     describe_counter!(DATABASE_ERRORS, "Statements of the worker's own loops that failed, by operation");
     describe_gauge!(CONNECTED, "1 while the worker reaches its database");
@@ -98,6 +102,13 @@ pub(crate) fn flushed(took: Duration) {
 pub(crate) fn promoted(count: i64) {
     if count > 0 {
         counter!(PROMOTED).increment(count.unsigned_abs());
+    }
+}
+
+pub(crate) fn schedule_fired(schedule: &str, tasks: usize, missed: bool) {
+    counter!(FIRED, "schedule" => schedule.to_owned()).increment(tasks as u64);
+    if missed {
+        counter!(MISSED, "schedule" => schedule.to_owned()).increment(1);
     }
 }
 

@@ -9,12 +9,32 @@ use sqlx::PgConnection;
 use crate::{
     batch::{Batch, Enqueued},
     error::EnqueueError,
+    unique::Unique,
 };
 
 /// Largest payload in bytes of JSON. Payloads name things; the things live elsewhere.
 pub const PAYLOAD_LIMIT: usize = 64 * 1024;
 
 /// One task, before it has a number.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use spool_queue::NewTask;
+/// # use sqlx::PgPool;
+/// # async fn example(pool: &PgPool) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut tx = pool.begin().await?;
+/// // ... what the task is about is written in the same transaction ...
+/// let made = NewTask::new("mail", "light", 1, &serde_json::json!({ "to": "ann" }))
+///     .priority(5)
+///     .delay(Duration::from_secs(60))
+///     .share_key("client 3")
+///     .enqueue(&mut tx)
+///     .await?;
+/// tx.commit().await?;
+/// made.bell.ring(pool).await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a task does nothing until it is enqueued"]
 pub struct NewTask {
@@ -24,7 +44,7 @@ pub struct NewTask {
     pub(crate) payload: Result<String, serde_json::Error>,
     pub(crate) priority: i16,
     pub(crate) start: Start,
-    pub(crate) unique_key: Option<String>,
+    pub(crate) unique: Option<Unique>,
     pub(crate) group_key: Option<String>,
     pub(crate) share_key: Option<String>,
     pub(crate) max_attempts: Option<i16>,
@@ -54,7 +74,7 @@ impl NewTask {
             payload: serde_json::to_string(payload),
             priority: 0,
             start: Start::Now,
-            unique_key: None,
+            unique: None,
             group_key: None,
             share_key: None,
             max_attempts: None,
@@ -82,8 +102,14 @@ impl NewTask {
     }
 
     /// While a task of this kind with this key is in the queue, enqueuing another gives back the one that is there.
-    pub fn unique_key(mut self, key: impl Into<String>) -> Self {
-        self.unique_key = Some(key.into());
+    /// Short for [`NewTask::unique`] with [`Unique::by_key`].
+    pub fn unique_key(self, key: impl Into<String>) -> Self {
+        self.unique(Unique::by_key(key))
+    }
+
+    /// What may be there only once: see [`Unique`].
+    pub fn unique(mut self, unique: Unique) -> Self {
+        self.unique = Some(unique);
         self
     }
 

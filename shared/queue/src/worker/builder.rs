@@ -25,6 +25,9 @@ use crate::{
 /// Slots of a queue that was not given any.
 const DEFAULT_SLOTS: usize = 256;
 
+/// History that is kept unless something else was said.
+const DEFAULT_RETENTION: Duration = Duration::from_secs(90 * 86_400);
+
 /// Puts a worker together.
 #[must_use = "a worker does nothing until it is started"]
 pub struct WorkerBuilder {
@@ -33,6 +36,7 @@ pub struct WorkerBuilder {
     lease: Duration,
     heartbeat: Duration,
     poll: Duration,
+    retention: Duration,
     pgbouncer: bool,
     slots: BTreeMap<String, usize>,
     handlers: Vec<Registered>,
@@ -48,6 +52,7 @@ impl WorkerBuilder {
             lease: Duration::from_secs(10),
             heartbeat: Duration::from_secs(3),
             poll: Duration::from_millis(600),
+            retention: DEFAULT_RETENTION,
             pgbouncer: false,
             slots: BTreeMap::new(),
             handlers: Vec::new(),
@@ -69,6 +74,15 @@ impl WorkerBuilder {
     /// How often an idle worker looks without having heard the doorbell; 600 ms by default, with jitter.
     pub fn poll(mut self, poll: Duration) -> Self {
         self.poll = poll;
+        self
+    }
+
+    /// How long ended tasks and runs are kept at least; 90 days by default. They go by whole months, so up to a month later.
+    ///
+    /// Whichever worker has the turn does it for all, so give all the same. With the history go dead tasks, which can then not be retried any more,
+    /// and outputs: a task that waits for longer than this must not need the output of another. `Duration::MAX` keeps everything.
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = retention;
         self
     }
 
@@ -164,6 +178,7 @@ impl WorkerBuilder {
             self.lease,
             self.heartbeat,
             self.poll,
+            self.retention,
             self.pgbouncer,
             handlers,
             lanes,

@@ -29,6 +29,7 @@ pub(crate) struct Core {
     pub(crate) lease: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) poll: Duration,
+    pub(crate) retention: Duration,
     pub(crate) listen: bool,
     pub(crate) handlers: HashMap<&'static str, Registered>,
     /// For the handlers.
@@ -37,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) handlers_own: Sessions,
     /// For claims and completions.
     pub(crate) work: Sessions,
-    /// For heartbeat, reaper and look-out.
+    /// For heartbeat, reaper, look-out, scheduler and housekeeping.
     pub(crate) watch: Sessions,
     pub(crate) lanes: Vec<Arc<Lane>>,
     pub(crate) beat_now: Notify,
@@ -104,19 +105,21 @@ impl Core {
         lease: Duration,
         heartbeat: Duration,
         poll: Duration,
+        retention: Duration,
         pgbouncer: bool,
         handlers: HashMap<&'static str, Registered>,
         lanes: Vec<Arc<Lane>>,
         pool: PgPool,
     ) -> Self {
         let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer, true);
-        let watch = Sessions::like(&pool, 3, pgbouncer, false);
+        let watch = Sessions::like(&pool, 4, pgbouncer, false);
         let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
             name,
             lease,
             heartbeat,
             poll,
+            retention,
             listen: !pgbouncer,
             handlers,
             pool,

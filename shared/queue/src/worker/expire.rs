@@ -60,7 +60,7 @@ async fn expire(core: &Core) -> Result<usize, sqlx::Error> {
         for lane in core.lanes.iter().filter(|lane| bell.names(&lane.queue)) {
             lane.wake.notify_one();
         }
-        bell.ring(core.watch.pool()).await;
+        bell.ring(&core.watch.pool()).await;
     }
     Ok(count)
 }

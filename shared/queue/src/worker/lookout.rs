@@ -11,11 +11,6 @@ use crate::{
 const LARGEST: i64 = 1000;
 /// When tasks come due all the time it is looked no more often than this.
 const SHORTEST: Duration = Duration::from_millis(50);
-/// Partitions are made at least this often.
-const PARTITIONS: Duration = Duration::from_secs(6 * 3600);
-
-/// A connection that stood still must not keep the worker from this for as long as TCP waits.
-const LONGEST_TIDYING: Duration = Duration::from_secs(60);
 
 struct Seen {
     ready: Vec<String>,
@@ -81,44 +76,6 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
     metrics::promoted(row.moved);
     let next = row.next_ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1000.0));
     Ok(Seen { ready: row.ready, limited: row.limited, next, more: row.moved >= LARGEST })
-}
-
-/// Makes partitions ahead, and forgets workers that have been dead for a month.
-pub(crate) async fn maintain(core: Arc<Core>) {
-    loop {
-        tokio::select! {
-            tidied = tokio::time::timeout(LONGEST_TIDYING, tidy(&core)) => {
-                if let Err(error) = tidied.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
-                    core.failed("maintain", &error);
-                }
-            }
-            () = core.stopping.cancelled() => return,
-        }
-        tokio::select! {
-            () = tokio::time::sleep(jittered(PARTITIONS / 6)) => {}
-            () = core.stopping.cancelled() => return,
-        }
-    }
-}
-
-async fn tidy(core: &Core) -> Result<(), sqlx::Error> {
-    let mut session = core.watch.open().await?;
-    let mine = sqlx::query_scalar!(
-        r#"update queue.duty set done_at = now() where name = 'partitions' and done_at <= now() - $1::float8 * interval '1 second'
-           returning 1 as "mine!""#,
-        PARTITIONS.as_secs_f64()
-    )
-    .fetch_optional(&mut *session)
-    .await?;
-    if mine.is_some() {
-        sqlx::query!("select queue.make_partitions(1)").execute(&mut *session).await?;
-        sqlx::query!(
-            "delete from queue.worker w where dead_at < now() - interval '30 days' and not exists (select from queue.task t where t.worker_id = w.id)"
-        )
-        .execute(&mut *session)
-        .await?;
-    }
-    session.done().await
 }
 
 #[cfg(test)]

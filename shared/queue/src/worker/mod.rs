@@ -14,9 +14,11 @@ mod execute;
 mod expire;
 mod listener;
 mod lookout;
+mod maintain;
 mod reaper;
 mod reporter;
 mod running;
+mod scheduler;
 mod session;
 
 pub use builder::WorkerBuilder;

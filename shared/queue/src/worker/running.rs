@@ -17,7 +17,7 @@ use crate::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
         core::Core,
-        expire, listener, lookout, reaper, reporter,
+        expire, listener, lookout, maintain, reaper, reporter, scheduler,
     },
 };
 
@@ -86,7 +86,8 @@ async fn supervise(
     loops.spawn(beat::run(Arc::clone(&core), healthy));
     loops.spawn(reaper::run(Arc::clone(&core), since));
     loops.spawn(lookout::run(Arc::clone(&core)));
-    loops.spawn(lookout::maintain(Arc::clone(&core)));
+    loops.spawn(maintain::run(Arc::clone(&core)));
+    loops.spawn(scheduler::run(Arc::clone(&core)));
     loops.spawn(expire::run(Arc::clone(&core)));
     loops.spawn(reporter::run(Arc::clone(&core)));
     if core.listen {

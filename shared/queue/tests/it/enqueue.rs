@@ -3,18 +3,85 @@
 use std::time::Duration;
 
 use serde_json::json;
-use spool_queue::{Batch, EnqueueError, NewTask, OnFailure, PAYLOAD_LIMIT, TaskState};
+use spool_queue::{Batch, EnqueueError, NewTask, OnFailure, PAYLOAD_LIMIT, TaskState, Unique};
 use sqlx::PgPool;
 
 use crate::harness::{Running, Step, act, enqueue, quick, step, until_final, view};
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn a_rolled_back_transaction_leaves_nothing(pool: PgPool) {
+    let plain = || step(json!(1));
+    let ways: [fn(spool_queue::NewTask) -> spool_queue::NewTask; 4] = [
+        |task| task,
+        |task| task.unique_key("k"),
+        |task| task.unique(Unique::by_payload().within(Duration::from_secs(60))),
+        |task| task.unique(Unique::by_key("k").while_waiting()),
+    ];
+    for way in ways {
+        let mut tx = pool.begin().await.unwrap();
+        let one = way(plain()).enqueue(&mut tx).await.unwrap();
+        let mut batch = Batch::new();
+        let parent = batch.add(plain());
+        let child = batch.add(plain());
+        batch.after(child, parent, OnFailure::Cancel);
+        batch.after_existing(parent, one.ids[0], OnFailure::Cancel);
+        let two = batch.insert(&mut tx).await.unwrap();
+        tx.rollback().await.unwrap();
+        // A bell that rings in vain does no harm.
+        one.bell.ring(&pool).await;
+        two.bell.ring(&pool).await;
+        let left = sqlx::query_scalar!(
+            r#"select (select count(*) from queue.task) + (select count(*) from queue.edge) + (select count(*) from queue.hold) as "n!""#
+        );
+        assert_eq!(left.fetch_one(&pool).await.unwrap(), 0);
+        // The key that was held for a moment is free.
+        let mut tx = pool.begin().await.unwrap();
+        assert!(way(plain()).enqueue(&mut tx).await.unwrap().existing.is_empty());
+        tx.rollback().await.unwrap();
+    }
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn nobody_sees_or_runs_a_task_before_the_commit(pool: PgPool) {
+    let worker = Running::start(
+        quick("w", &pool).handler(Step(act(|_, _| async { Ok(spool_queue::Done::nothing()) }))),
+    )
+    .await;
     let mut tx = pool.begin().await.unwrap();
-    let one = step(json!(1)).enqueue(&mut tx).await.unwrap();
-    tx.rollback().await.unwrap();
-    let gone = spool_queue::inspect::task(&mut pool.acquire().await.unwrap(), one.ids[0]).await.unwrap();
-    assert!(gone.is_none());
+    let first = step(json!("first")).enqueue(&mut tx).await.unwrap();
+    let second = enqueue(&pool, step(json!("second"))).await;
+    until_final(&pool, second).await;
+    let unseen = spool_queue::inspect::task(&mut pool.acquire().await.unwrap(), first.ids[0]).await.unwrap();
+    assert!(unseen.is_none());
+    tx.commit().await.unwrap();
+    first.bell.ring(&pool).await;
+    until_final(&pool, first.ids[0]).await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn ten_thousand_large_ones_go_in_one_call(pool: PgPool) {
+    // 40 MB of payloads: more than one statement.
+    let text = "x".repeat(4000);
+    let mut batch = Batch::new();
+    let slots: Vec<_> = (0..10_000)
+        .map(|n| {
+            let task = step(json!([n, text]));
+            batch.add(if n % 1000 == 7 { task.unique_key(format!("key {n}")) } else { task })
+        })
+        .collect();
+    let last = slots[9999];
+    for &slot in &slots[..50] {
+        batch.after(last, slot, OnFailure::Run);
+    }
+    let mut tx = pool.begin().await.unwrap();
+    let made = batch.insert(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(made.existing.is_empty());
+    assert_eq!(view(&pool, made.id(slots[6543])).await.payload[0], json!(6543));
+    assert_eq!(view(&pool, made.id(last)).await.waits_for.len(), 50);
+    let count = sqlx::query_scalar!(r#"select count(*) as "n!" from queue.task"#);
+    assert_eq!(count.fetch_one(&pool).await.unwrap(), 10_000);
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
@@ -117,7 +184,17 @@ async fn delays_are_kept_by_the_database(pool: PgPool) {
 async fn what_is_too_large_or_no_json_is_refused_with_its_reason(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let large = step(json!("x".repeat(PAYLOAD_LIMIT))).enqueue(&mut conn).await.unwrap_err();
-    assert!(matches!(large, EnqueueError::TooLarge { .. }), "{large}");
+    assert_eq!(
+        large.to_string(),
+        "enqueue: the payload of a step task has 65538 bytes, allowed are 65536; store it elsewhere and pass its key"
+    );
+    assert!(matches!(large, EnqueueError::TooLarge { bytes: 65538, limit: PAYLOAD_LIMIT, .. }));
+    let mut batch = Batch::new();
+    batch.add(step(json!(1)));
+    batch.add(step(json!("x".repeat(PAYLOAD_LIMIT))));
+    assert!(matches!(batch.insert(&mut conn).await, Err(EnqueueError::TooLarge { .. })));
+    let just = step(json!("x".repeat(PAYLOAD_LIMIT - 2))).enqueue(&mut conn).await.unwrap();
+    assert!(just.existing.is_empty());
     let wrong = NewTask::new("step", "main", 1, &std::collections::HashMap::from([(vec![1], 1)]));
     assert!(matches!(wrong.enqueue(&mut conn).await, Err(EnqueueError::Payload { .. })));
 }

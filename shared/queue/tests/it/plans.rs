@@ -102,9 +102,9 @@ async fn no_hot_statement_reads_more_than_it_returns(pool: PgPool) {
         let explained = explained(&pool, mode);
         let mut conn = explained.acquire().await.unwrap();
 
-        step(json!("done")).enqueue(&mut conn).await.unwrap();
-        step(json!("done")).unique_key(mode).enqueue(&mut conn).await.unwrap();
-        step(json!("done")).unique_key(mode).enqueue(&mut conn).await.unwrap();
+        let _ = step(json!("done")).enqueue(&mut conn).await.unwrap();
+        let _ = step(json!("done")).unique_key(mode).enqueue(&mut conn).await.unwrap();
+        let _ = step(json!("done")).unique_key(mode).enqueue(&mut conn).await.unwrap();
         check(mode, "single insert", &plans, &["Insert", "task_unique"]);
 
         let mut batch = Batch::new();
@@ -116,8 +116,8 @@ async fn no_hot_statement_reads_more_than_it_returns(pool: PgPool) {
                 batch.after_existing(slot, TaskId(5), OnFailure::Cancel);
             }
         }
-        batch.insert(&mut conn).await.unwrap();
-        check(mode, "batch insert", &plans, &["Insert", "task_pkey", "task_history_old_pkey"]);
+        let _ = batch.insert(&mut conn).await.unwrap();
+        check(mode, "batch insert", &plans, &["Insert", "task_pkey"]);
 
         control::cancel_group(&mut conn, "later 7", "told to").await.unwrap();
         let group = if mode == "force_custom_plan" { "later 9" } else { "later 11" };
@@ -153,7 +153,7 @@ async fn work(mode: &str, pool: &PgPool, explained: &PgPool) {
         let child = batch.add(step(json!("done")).priority(9));
         batch.after(child, parent, OnFailure::Cancel);
     }
-    batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
+    let _ = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
     // The reaper finds the tasks of somebody who is gone, with and without attempts left.
     sqlx::query!(
         "with gone as (insert into queue.worker (name, host, pid, slots, lease_until) values ('gone', 'h', 1, '{}', now() - interval '1 hour') returning id)

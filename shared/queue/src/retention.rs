@@ -1,0 +1,70 @@
+//! What is forgotten, and when: old partitions, keys whose period is over, workers that are long dead.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, postgres::types::PgInterval};
+
+/// Rows of each kind in one statement.
+const LARGEST: i64 = 5000;
+/// Postgres knows no interval that would lead before its first timestamp.
+const LONGEST: Duration = Duration::from_secs(1000 * 366 * 86_400);
+/// `lock_not_available`.
+const BUSY: &str = "55P03";
+
+/// Somebody used the table that was to be changed. Trying again later helps.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some(BUSY))
+}
+
+pub(crate) fn interval(retention: Duration) -> PgInterval {
+    let retention = retention.min(LONGEST);
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(retention.as_micros()).unwrap_or(i64::MAX) }
+}
+
+/// Drops one partition that is older than the retention as a whole, and says which.
+pub(crate) async fn drop_one(
+    conn: &mut PgConnection,
+    retention: &PgInterval,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!("select queue.drop_partition($1)", retention).fetch_one(conn).await
+}
+
+/// Deletes what is not in a partition of its own. True: there may be more.
+pub(crate) async fn sweep(conn: &mut PgConnection, retention: &PgInterval) -> Result<bool, sqlx::Error> {
+    // Keys get an hour more: whoever takes one over at this moment makes its end later than that, which is seen when its row is locked here.
+    let swept = sqlx::query_scalar!(
+        r#"with keys as (
+               delete from queue.hold h using (
+                   select kind, key from queue.hold o
+                   where until < now() - interval '1 hour' and not exists (select from queue.task t where t.id = o.task_id)
+                   limit $1 for update skip locked) old
+               where h.kind = old.kind and h.key = old.key returning 1),
+           -- Rows that came when nobody had made their partition.
+           histories as (
+               delete from queue.task_history_default
+               where ctid = any(array(select ctid from queue.task_history_default where finished_at < now() - $2::interval limit $1)) returning 1),
+           runs as (
+               delete from queue.run_default
+               where ctid = any(array(select ctid from queue.run_default where ended_at < now() - $2::interval limit $1)) returning 1),
+           workers as (
+               delete from queue.worker w
+               where dead_at < now() - interval '30 days' and not exists (select from queue.task t where t.worker_id = w.id) returning 1)
+           select greatest((select count(*) from keys), (select count(*) from histories), (select count(*) from runs)) + 0 * (select count(*) from workers) as "most!""#,
+        LARGEST,
+        retention
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(swept >= LARGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn for_ever_is_an_interval_too() {
+        assert_eq!(interval(Duration::from_secs(1)).microseconds, 1_000_000);
+        assert_eq!(interval(Duration::MAX), interval(LONGEST));
+    }
+}
