@@ -75,7 +75,10 @@ fn linked() -> Routes {
 
 /// A key with `admin`.
 fn administered() -> Routes {
-    Routes::default().routes(routes!(admin::workers::list))
+    Routes::default()
+        .routes(routes!(admin::workers::list))
+        .routes(routes!(admin::budgets::list::list, admin::budgets::set::set, admin::budgets::remove::remove))
+        .routes(routes!(admin::budgets::stop::stop, admin::budgets::stop::resume))
 }
 
 /// The document of all of them.

@@ -42,6 +42,9 @@ enum Command {
     #[cfg(feature = "schema")]
     #[command(subcommand)]
     Keys(commands::keys::Keys),
+    /// What may be spent, and the emergency stop.
+    #[cfg(feature = "schema")]
+    Budget(commands::budget::Budgets),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -57,6 +60,8 @@ async fn execute(command: Command) -> Ending {
         Command::Migrate(migrate) => commands::migrate::execute(migrate).await,
         #[cfg(feature = "schema")]
         Command::Keys(keys) => commands::keys::execute(keys).await,
+        #[cfg(feature = "schema")]
+        Command::Budget(budgets) => commands::budget::execute(budgets).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }

@@ -1,5 +1,6 @@
 //! The whole system, from outside.
 
+mod budget;
 mod crash_sweep;
 mod outages;
 mod replicate_clients;

@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shared/provider", &["spool-job"]),
     ("api", &["spool-job", "spool-queue", "spool-db", "spool-provider", "spool-media", "spool-telemetry"]),
     ("worker", &["spool-job", "spool-queue", "spool-db", "spool-provider", "spool-media", "spool-telemetry"]),
-    ("cli", &["spool-db", "spool-queue", "spool-telemetry"]),
+    ("cli", &["spool-job", "spool-db", "spool-queue", "spool-telemetry"]),
     ("simulator", &["spool-provider", "spool-media", "spool-telemetry"]),
     ("bench", &["spool-queue"]),
     ("tests", &[]),

@@ -177,6 +177,12 @@ impl TestApp {
         self.send(request.body(Body::from(body.to_string())).expect("a request")).await
     }
 
+    pub(crate) async fn json(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.header("x-api-key", &self.key).body(Body::from(body.to_string()));
+        self.send(request.expect("a request")).await
+    }
+
     pub(crate) async fn post_form(&self, path: &str, form: Form) -> Answer {
         let (content_type, body) = form.finish();
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, content_type);

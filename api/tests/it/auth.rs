@@ -37,6 +37,11 @@ fn guarded() -> Vec<(Method, String, Scope)> {
         get("/api/v3/videos/1/combined"),
         get("/api/v3/videos/1/thumbnail"),
         (Method::GET, "/api/v3/admin/workers".to_owned(), Scope::Admin),
+        (Method::GET, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
+        (Method::PUT, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
+        (Method::DELETE, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
+        (Method::POST, "/api/v3/admin/budgets/stop".to_owned(), Scope::Admin),
+        (Method::DELETE, "/api/v3/admin/budgets/stop".to_owned(), Scope::Admin),
     ]
 }
 

@@ -51,7 +51,7 @@ fn every_operation_is_described_in_full() {
                 );
             }
             assert_eq!(
-                method != "get",
+                method != "get" && method != "delete",
                 !operation["requestBody"].is_null() || path.ends_with("/approve"),
                 "{what}"
             );

@@ -3,6 +3,7 @@
 mod app;
 mod assets;
 mod auth;
+mod budgets;
 mod campaigns;
 mod clients;
 mod documents;

@@ -1,6 +1,8 @@
 //! What can be typed, one file per command.
 
 #[cfg(feature = "schema")]
+pub(crate) mod budget;
+#[cfg(feature = "schema")]
 pub(crate) mod demo;
 #[cfg(feature = "schema")]
 pub(crate) mod dev;

@@ -64,6 +64,10 @@ pub struct JobRow {
     pub stage: String,
     /// Why it waits, when it does.
     pub parked: Option<String>,
+    /// The same, for people.
+    pub parked_why: Option<String>,
+    /// Until when at the latest, if that is known.
+    pub parked_until: Option<DateTime<Utc>>,
     /// Made without some of its scenes.
     pub partial: bool,
     /// Stable word for why it failed.
@@ -127,7 +131,7 @@ pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resu
     const DOING: &str = "read the job";
     let Some(row) = sqlx::query!(
         "SELECT id, type AS kind, state, revision, version, client_id, campaign_id, video_name, parameters, spec, estimate,
-                progress_percent, stage, parked, partial, error_code, error, clips_digest, video_digest,
+                progress_percent, stage, parked, parked_why, parked_until, partial, error_code, error, clips_digest, video_digest,
                 thumbnail_digest, inserted_at, updated_at, approved_at, finished_at
          FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
         id,
@@ -159,6 +163,8 @@ pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resu
         progress_percent: row.progress_percent,
         stage: row.stage,
         parked: row.parked,
+        parked_why: row.parked_why,
+        parked_until: row.parked_until,
         partial: row.partial,
         error_code: row.error_code,
         error: row.error,
@@ -285,12 +291,26 @@ pub async fn begin(conn: &mut PgConnection, id: i64) -> Result<(), DbError> {
     Ok(())
 }
 
+/// Why a job waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// `budget`, `provider` or `paused`.
+    pub what: &'static str,
+    /// For people.
+    pub why: String,
+    /// Until when at the latest, if that is known.
+    pub until: Option<DateTime<Utc>>,
+}
+
 /// Shows why the job waits, or that it no longer does.
-pub async fn park(conn: &mut PgConnection, id: i64, why: Option<&str>) -> Result<(), DbError> {
+pub async fn park(conn: &mut PgConnection, id: i64, parked: Option<&Parked>) -> Result<(), DbError> {
     sqlx::query!(
-        "UPDATE jobs SET parked = $2, version = version + 1, updated_at = now() WHERE id = $1 AND parked IS DISTINCT FROM $2",
+        "UPDATE jobs SET parked = $2, parked_why = $3, parked_until = $4, version = version + 1, updated_at = now()
+         WHERE id = $1 AND (parked, parked_why, parked_until) IS DISTINCT FROM ($2, $3, $4)",
         id,
-        why,
+        parked.map(|parked| parked.what),
+        parked.map(|parked| parked.why.as_str()),
+        parked.and_then(|parked| parked.until),
     )
     .execute(conn)
     .await
@@ -355,7 +375,7 @@ pub async fn conclude(conn: &mut PgConnection, id: i64, end: &Conclusion) -> Res
     };
     let percent = if *end == Conclusion::Completed { Some(100_i16) } else { None };
     let ended = sqlx::query!(
-        "UPDATE jobs SET state = $2, error_code = $3, error = $4, finished_at = now(), parked = NULL,
+        "UPDATE jobs SET state = $2, error_code = $3, error = $4, finished_at = now(), parked = NULL, parked_why = NULL, parked_until = NULL,
                 progress_percent = COALESCE($5, progress_percent)
          WHERE id = $1 AND state IN ('planning', 'pending', 'approved', 'processing')",
         id,

@@ -1,9 +1,11 @@
 //! All SQL on our own tables: jobs, scenes, assets, predictions, ledger, limits, keys.
 //!
 //! Every function takes the caller's connection and neither begins nor commits: the caller owns the
-//! transaction. Locks are taken in one order everywhere: job, scenes, predictions, ledger, tasks.
+//! transaction. Locks are taken in one order everywhere: job, scenes, predictions,
+//! budgets, ledger, tasks.
 
 pub mod assets;
+pub mod budgets;
 pub mod campaigns;
 pub mod clients;
 pub mod error;

@@ -38,6 +38,33 @@ impl std::iter::Sum for Micros {
     }
 }
 
+/// A text that is no amount of money.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no amount in dollars, such as 150, $99.50 or 0.000001")]
+pub struct NoAmount(String);
+
+/// Dollars with up to six decimals, with or without a dollar sign; exact.
+impl std::str::FromStr for Micros {
+    type Err = NoAmount;
+
+    fn from_str(text: &str) -> Result<Self, NoAmount> {
+        let refuse = || NoAmount(text.to_owned());
+        let amount = text.trim().trim_start_matches('$');
+        let (dollars, fraction) = amount.split_once('.').unwrap_or((amount, ""));
+        let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if (dollars.is_empty() && fraction.is_empty())
+            || fraction.len() > 6
+            || !all_digits(dollars)
+            || !all_digits(fraction)
+        {
+            return Err(refuse());
+        }
+        let whole: i64 = if dollars.is_empty() { 0 } else { dollars.parse().map_err(|_| refuse())? };
+        let micros: i64 = format!("{fraction:0<6}").parse().map_err(|_| refuse())?;
+        whole.checked_mul(1_000_000).and_then(|whole| whole.checked_add(micros)).map(Self).ok_or_else(refuse)
+    }
+}
+
 /// Dollars and cents, with more digits only where there are any: `$1.60`, `$0.0924`.
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,6 +90,22 @@ mod tests {
             (-2_500_000, "-$2.50"),
         ] {
             assert_eq!(Micros(micros).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn is_read_as_people_write_it() {
+        for (text, micros) in [
+            ("150", 150_000_000),
+            ("$99.50", 99_500_000),
+            ("0.000001", 1),
+            (".4", 400_000),
+            ("$1.", 1_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Micros(micros)), "{text}");
+        }
+        for bad in ["", "$", ".", "1.0000001", "-1", "1e3", "1,50", "99999999999999", "+1"] {
+            assert!(bad.parse::<Micros>().is_err(), "{bad}");
         }
     }
 

@@ -13,6 +13,19 @@ pub enum OnFailure {
     Cancel,
     /// It runs anyway.
     Run,
+    /// The failure is counted: see [`Batch::at_least`].
+    Count,
+}
+
+impl OnFailure {
+    /// The number in the database.
+    pub(crate) const fn code(self) -> i16 {
+        match self {
+            Self::Cancel => 0,
+            Self::Run => 1,
+            Self::Count => 2,
+        }
+    }
 }
 
 /// A task of a batch, before it has a number.
@@ -52,6 +65,7 @@ pub struct Batch {
     pub(crate) tasks: Vec<NewTask>,
     inner: BTreeMap<(usize, usize), OnFailure>,
     outer: BTreeMap<(TaskId, usize), OnFailure>,
+    needs: BTreeMap<usize, u32>,
     pub(crate) stand_ins: Vec<(usize, TaskId)>,
 }
 
@@ -84,7 +98,13 @@ impl Enqueued {
 impl Batch {
     /// An empty batch.
     pub const fn new() -> Self {
-        Self { tasks: Vec::new(), inner: BTreeMap::new(), outer: BTreeMap::new(), stand_ins: Vec::new() }
+        Self {
+            tasks: Vec::new(),
+            inner: BTreeMap::new(),
+            outer: BTreeMap::new(),
+            needs: BTreeMap::new(),
+            stand_ins: Vec::new(),
+        }
     }
 
     /// Adds a task.
@@ -93,7 +113,8 @@ impl Batch {
         Slot(self.tasks.len() - 1)
     }
 
-    /// `child` starts only when `parent` has succeeded. Said twice, `Cancel` wins.
+    /// `child` starts only when `parent` has ended, and has succeeded unless `on_failure` says otherwise. Said twice, the
+    /// strictest wins: `Cancel`, then `Count`, then `Run`.
     pub fn after(&mut self, child: Slot, parent: Slot, on_failure: OnFailure) {
         merge(self.inner.entry((parent.0, child.0)).or_insert(on_failure), on_failure);
     }
@@ -103,8 +124,29 @@ impl Batch {
         merge(self.outer.entry((parent, child.0)).or_insert(on_failure), on_failure);
     }
 
+    /// `child` needs at least `successes` of the parents that it was given with [`OnFailure::Count`]; of all of them if this is
+    /// not said or is more than there are.
+    ///
+    /// It starts when all its parents have ended, so that it finds every output that there will be. It is canceled as soon as so
+    /// many have failed that `successes` cannot be reached.
+    ///
+    /// ```
+    /// # use spool_queue::{Batch, NewTask, OnFailure};
+    /// let mut batch = Batch::new();
+    /// let vote = batch.add(NewTask::new("vote", "main", 1, &()));
+    /// for judge in 0..3 {
+    ///     let opinion = batch.add(NewTask::new("opinion", "main", 1, &judge));
+    ///     batch.after(vote, opinion, OnFailure::Count);
+    /// }
+    /// batch.at_least(vote, 2);
+    /// ```
+    pub fn at_least(&mut self, child: Slot, successes: u32) {
+        self.needs.insert(child.0, successes);
+    }
+
     /// Everything that waits for the existing task `old` now also waits for `child`, by the same rules: how a running task
-    /// hands its place in the DAG on to a task that it adds.
+    /// hands its place in the DAG on to a task that it adds. What stands in for a counted parent is counted too, and as many
+    /// may fail as before.
     pub fn in_place_of(&mut self, child: Slot, old: TaskId) {
         self.stand_ins.push((child.0, old));
     }
@@ -136,6 +178,7 @@ impl Batch {
             waits: vec![0; self.tasks.len()],
             is_parent: vec![false; self.tasks.len()],
             edges: Vec::with_capacity(self.inner.len() + self.outer.len()),
+            needs: self.needs.clone(),
         };
         for (&(parent, child), &on_failure) in &self.inner {
             graph.waits[child] += 1;
@@ -158,6 +201,7 @@ pub(crate) struct Graph {
     pub(crate) waits: Vec<i32>,
     pub(crate) is_parent: Vec<bool>,
     pub(crate) edges: Vec<Edge>,
+    pub(crate) needs: BTreeMap<usize, u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -174,8 +218,13 @@ pub(crate) enum Parent {
 }
 
 fn merge(kept: &mut OnFailure, said: OnFailure) {
-    if said == OnFailure::Cancel {
-        *kept = OnFailure::Cancel;
+    let strictness = |rule| match rule {
+        OnFailure::Run => 0,
+        OnFailure::Count => 1,
+        OnFailure::Cancel => 2,
+    };
+    if strictness(said) > strictness(*kept) {
+        *kept = said;
     }
 }
 
@@ -217,6 +266,8 @@ mod tests {
     fn the_same_edge_counts_once_and_cancel_wins() {
         let (mut batch, slots) = batch_of(2);
         batch.after(slots[1], slots[0], OnFailure::Run);
+        batch.after(slots[1], slots[0], OnFailure::Count);
+        assert_eq!(batch.graph().unwrap().edges[0].on_failure, OnFailure::Count);
         batch.after(slots[1], slots[0], OnFailure::Cancel);
         let graph = batch.graph().unwrap();
         assert_eq!(graph.waits, [0, 1]);

@@ -95,6 +95,18 @@ impl Bell {
             tokio::spawn(drain(ringer, pool.clone()));
         }
     }
+
+    /// The same for a program that is about to end: waits until it is told.
+    ///
+    /// # Errors
+    /// When the database refuses; polling will find the tasks.
+    pub async fn ring_now(self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        if self.messages.is_empty() {
+            return Ok(());
+        }
+        let messages: Vec<String> = self.messages.into_iter().collect();
+        send(pool, &messages).await
+    }
 }
 
 #[derive(Debug, Default)]

@@ -39,23 +39,50 @@ pub(crate) struct Kinds {
 /// Beyond the timeout that the worker itself keeps, so that it can report first.
 pub(crate) const DEADLINE_SLACK: Duration = Duration::from_secs(15);
 
-/// Claims up to `limit` tasks of a queue, by priority, then by the time they became ready.
+/// What a claim brought.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    pub(crate) claims: Vec<Claim>,
+    /// The queue's rate allows more after this long.
+    pub(crate) again: Option<Duration>,
+}
+
+struct Row {
+    id: i64,
+    lease_token: i64,
+    attempt: i16,
+    max_attempts: Option<i16>,
+    parks: i32,
+    version: i16,
+    kind: String,
+    payload: String,
+    group_key: Option<String>,
+    share_key: Option<String>,
+    timeout_ms: Option<i32>,
+    claimed_at: DateTime<Utc>,
+    has_children: bool,
+    waited: f64,
+}
+
+/// Claims up to `limit` tasks of a queue, in the order of their rank: the time they became ready, less a minute for each
+/// point of priority.
 ///
-/// Nothing is claimed while the queue is paused or when the worker was given up for dead.
+/// Nothing is claimed while the queue is paused, when it has limits, or when the worker was given up for dead.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     worker: WorkerId,
     queue: &str,
     limit: usize,
     kinds: &Kinds,
-) -> Result<Vec<Claim>, sqlx::Error> {
-    let rows = sqlx::query!(
+) -> Result<Claims, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
         r#"with picked as materialized (
                select id from queue.task
                where queue = $2 and state = 0
                  and exists (select from queue.worker w where w.id = $1 and w.dead_at is null)
-                 and not exists (select from queue.queue q where q.name = $2 and q.paused_at is not null)
-               order by priority desc, run_at, id
+                 and not exists (select from queue.queue q where q.name = $2 and (q.paused_at is not null or q.limited))
+               order by queue.rank(run_at, priority), id
                limit $3
                for update skip locked)
            update queue.task t
@@ -76,24 +103,74 @@ pub(crate) async fn claim(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Claim {
-            task: TaskId(row.id),
-            token: LeaseToken(row.lease_token),
-            worker,
-            attempt: row.attempt.unsigned_abs(),
-            max_attempts: row.max_attempts.map(i16::unsigned_abs),
-            parks: row.parks.unsigned_abs(),
-            version: row.version,
-            kind: row.kind,
-            payload: row.payload,
+    Ok(Claims { claims: rows.into_iter().map(|row| row.claim(worker)).collect(), again: None })
+}
+
+/// The same from a queue that has limits, or had some a moment ago.
+pub(crate) async fn claim_limited(
+    conn: &mut PgConnection,
+    worker: WorkerId,
+    queue: &str,
+    limit: usize,
+    kinds: &Kinds,
+) -> Result<Claims, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"select c.again_ms, (c.task).id, (c.task).lease_token, (c.task).attempt, (c.task).max_attempts, (c.task).parks, (c.task).version,
+                  (c.task).kind, (c.task).payload::text, (c.task).group_key, (c.task).share_key, (c.task).timeout_ms, (c.task).claimed_at,
+                  (c.task).has_children, extract(epoch from now() - (c.task).run_at)::float8 as waited
+           from queue.claim_limited($1, $2, $3, $4, $5, $6, $7) c"#,
+        worker.0,
+        queue,
+        i32::try_from(limit).unwrap_or(i32::MAX),
+        &kinds.names,
+        &kinds.deadlines_ms,
+        &kinds.max_attempts,
+        DEADLINE_SLACK.as_millis() as i32
+    )
+    .fetch_all(conn)
+    .await?;
+    let again = rows.iter().find_map(|row| row.again_ms).map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    // The row that only says when is missing everything else.
+    let claims = rows.into_iter().filter_map(|row| {
+        let row = Row {
+            id: row.id?,
+            lease_token: row.lease_token?,
+            attempt: row.attempt?,
+            max_attempts: row.max_attempts,
+            parks: row.parks?,
+            version: row.version?,
+            kind: row.kind?,
+            payload: row.payload?,
             group_key: row.group_key,
             share_key: row.share_key,
-            timeout: row.timeout_ms.map(|ms| Duration::from_millis(u64::from(ms.unsigned_abs()))),
-            claimed_at: row.claimed_at,
-            has_children: row.has_children,
-            waited: row.waited,
-        })
-        .collect())
+            timeout_ms: row.timeout_ms,
+            claimed_at: row.claimed_at?,
+            has_children: row.has_children?,
+            waited: row.waited?,
+        };
+        Some(row.claim(worker))
+    });
+    Ok(Claims { claims: claims.collect(), again })
+}
+
+impl Row {
+    fn claim(self, worker: WorkerId) -> Claim {
+        Claim {
+            task: TaskId(self.id),
+            token: LeaseToken(self.lease_token),
+            worker,
+            attempt: self.attempt.unsigned_abs(),
+            max_attempts: self.max_attempts.map(i16::unsigned_abs),
+            parks: self.parks.unsigned_abs(),
+            version: self.version,
+            kind: self.kind,
+            payload: self.payload,
+            group_key: self.group_key,
+            share_key: self.share_key,
+            timeout: self.timeout_ms.map(|ms| Duration::from_millis(u64::from(ms.unsigned_abs()))),
+            claimed_at: self.claimed_at,
+            has_children: self.has_children,
+            waited: self.waited,
+        }
+    }
 }

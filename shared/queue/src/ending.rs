@@ -189,7 +189,7 @@ impl Ending {
 }
 
 /// No database takes a NUL, and an ending that cannot be written would be tried for ever.
-fn writable(text: String) -> String {
+pub(crate) fn writable(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 

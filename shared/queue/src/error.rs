@@ -105,12 +105,20 @@ pub enum ControlError {
         /// Why.
         source: sqlx::Error,
     },
-    /// Only a dead task can be retried.
+    /// Only a task that failed or was canceled can be retried, and while the history keeps it.
     #[error("task {0} is not dead, so it cannot be retried")]
     NotDead(TaskId),
     /// The unique key of a dead task is taken by a live one.
     #[error("task {0} cannot be retried: another task with its unique key is in the queue")]
     KeyTaken(TaskId),
+    /// A value makes no sense.
+    #[error("queue: {name} {why}")]
+    Setting {
+        /// Which value.
+        name: &'static str,
+        /// What it must be.
+        why: &'static str,
+    },
 }
 
 /// A worker could not be started.
@@ -123,6 +131,9 @@ pub enum WorkerError {
     /// Two handlers want the same kind.
     #[error("two handlers were added for {0} tasks; each kind has one")]
     TwoHandlers(String),
+    /// The database refused a question of [`crate::WorkerBuilder::drain`].
+    #[error(transparent)]
+    Drain(#[from] ControlError),
     /// A setting makes no sense.
     #[error("worker {name}: {why}")]
     Setting {

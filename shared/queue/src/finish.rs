@@ -196,9 +196,11 @@ pub(crate) async fn final_many(
                  where t.id = u.id and t.lease_token = u.token and t.state = 4 and not t.has_children
                  returning t.*)
              insert into queue.task_history (id, finished_at, created_at, run_at, started_at, lease_token, worker_id, parks, state, priority,
-                 version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, error, payload)
+                 version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, error, payload,
+                 expires_at, parents, parent_rules, need)
              select id, now(), created_at, run_at, claimed_at, lease_token, worker_id, parks, 5, priority,
-                 version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, last_error, payload
+                 version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, last_error, payload,
+                 expires_at, parents, parent_rules, need
              from gone
              returning id",
             &ids,
@@ -220,10 +222,11 @@ pub(crate) async fn final_many(
              where t.id = u.id and t.lease_token = u.token and t.state = 4 and not t.has_children
              returning t.*, u.state as end_state, u.output, u.class, u.error, u.why as end_why)
          insert into queue.task_history (id, finished_at, created_at, run_at, started_at, lease_token, worker_id, parks, state, priority,
-             version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, why, error_class, error, payload, output)
+             version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, why, error_class, error, payload, output,
+             expires_at, parents, parent_rules, need)
          select id, now(), created_at, run_at, claimed_at, lease_token, worker_id, parks, end_state, priority,
              version, attempt, max_attempts, timeout_ms, queue, kind, group_key, share_key, unique_key, end_why, class,
-             coalesce(error, last_error), payload, output::json
+             coalesce(error, last_error), payload, output::json, expires_at, parents, parent_rules, need
          from gone
          returning id",
         &ids,

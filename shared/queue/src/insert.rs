@@ -1,12 +1,15 @@
 //! The SQL that puts tasks into the queue, in the caller's transaction.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use crate::{
-    batch::{Batch, Enqueued, Graph, OnFailure, Parent, Slot},
+    batch::{Batch, Enqueued, Graph, Parent, Slot},
     bell::Bell,
     error::EnqueueError,
     id::TaskId,
@@ -27,7 +30,7 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
         batch.tasks.iter_mut().map(NewTask::checked_payload).collect::<Result<Vec<String>, _>>()?;
     match batch.tasks.as_slice() {
         [] => return Ok(Enqueued::new(Vec::new())),
-        [task] if batch.is_plain() => {
+        [task] if batch.is_plain() && task.deadline.is_none() => {
             if let Some(made) = one(conn, task, &payloads[0]).await? {
                 return Ok(made);
             }
@@ -57,6 +60,8 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
     }
     let settled = keys::settle(conn, tasks, &payloads, &taken).await?;
     bell.merge(settled.bell);
+    let late = (0..tasks.len()).filter(|index| new(index) && tasks[*index].deadline.is_some());
+    set_deadlines(conn, tasks, &ids, late.chain(settled.replaced.iter().copied())).await?;
     bell.merge(connect(conn, &graph, &ids, &taken).await?);
     for &(index, old) in &batch.stand_ins {
         if !stand_in(conn, ids[index], old).await? {
@@ -124,6 +129,29 @@ async fn one(
     }))
 }
 
+/// A statement of its own, so that tasks without a deadline have nothing to do with it. Of several for one task the last counts.
+async fn set_deadlines(
+    conn: &mut PgConnection,
+    tasks: &[NewTask],
+    ids: &[TaskId],
+    indices: impl Iterator<Item = usize>,
+) -> Result<(), EnqueueError> {
+    let deadlines: BTreeMap<i64, Option<DateTime<Utc>>> =
+        indices.map(|index| (ids[index].0, tasks[index].deadline)).collect();
+    if deadlines.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update queue.task t set expires_at = u.at from unnest($1::bigint[], $2::timestamptz[]) as u(id, at) where t.id = u.id",
+        &deadlines.keys().copied().collect::<Vec<_>>(),
+        &deadlines.values().copied().collect::<Vec<_>>() as &[Option<DateTime<Utc>>]
+    )
+    .execute(conn)
+    .await
+    .map_err(sql("setting the deadlines"))?;
+    Ok(())
+}
+
 /// Writes the edges. Those whose parent has ended are followed at once.
 async fn connect(
     conn: &mut PgConnection,
@@ -164,15 +192,26 @@ async fn connect(
     }
     let parents: Vec<i64> = edges.iter().map(|edge| number(edge.parent).0).collect();
     let children: Vec<i64> = edges.iter().map(|edge| ids[edge.child].0).collect();
-    let anyway: Vec<bool> = edges.iter().map(|edge| edge.on_failure == OnFailure::Run).collect();
+    let rules: Vec<i16> = edges.iter().map(|edge| edge.on_failure.code()).collect();
+    let (choosers, needs): (Vec<i64>, Vec<i32>) = graph
+        .needs
+        .iter()
+        .map(|(&child, &need)| (ids[child].0, i32::try_from(need).unwrap_or(i32::MAX)))
+        .unzip();
     // Two slots that are one task (same unique key) can make the same edge twice: the counter was raised for each.
     sqlx::query!(
-        "with given as (select parent, child, bool_and(run_anyway) as run_anyway, count(*)::integer as n
-                        from unnest($1::bigint[], $2::bigint[], $3::boolean[]) as u(parent, child, run_anyway) group by parent, child),
-         twice as (update queue.task t set waits = t.waits - d.n
-                   from (select child, sum(n - 1)::integer as n from given group by child having sum(n - 1) > 0) d where t.id = d.child)
-         insert into queue.edge (parent, child, run_anyway) select parent, child, run_anyway from given",
-        &parents, &children, &anyway
+        "with given as (select parent, child, case when bool_or(rule = 0) then 0 else max(rule) end::smallint as rule, min(ord) as ord, count(*)::integer as n
+                        from unnest($1::bigint[], $2::bigint[], $3::smallint[]) with ordinality as u(parent, child, rule, ord) group by parent, child),
+         family as (select child, array_agg(parent order by ord) as parents, array_agg(rule order by ord) as rules, sum(n - 1)::integer as twice,
+                           (count(*) filter (where rule = 2))::integer as counted
+                    from given group by child),
+         told as (update queue.task t
+                  set waits = t.waits - f.twice, parents = f.parents, parent_rules = f.rules,
+                      need = case when f.counted > 0 then least(f.counted, k.need) end,
+                      spare = case when f.counted > 0 then f.counted - least(f.counted, k.need) end
+                  from family f left join unnest($4::bigint[], $5::integer[]) as k(child, need) on k.child = f.child where t.id = f.child)
+         insert into queue.edge (parent, child, run_anyway, counts) select parent, child, rule <> 0, rule = 2 from given",
+        &parents, &children, &rules, &choosers, &needs
     )
     .execute(&mut *conn)
     .await

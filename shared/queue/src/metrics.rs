@@ -10,6 +10,8 @@ const ENQUEUED: &str = "spool_queue_enqueued_total";
 const ENDED: &str = "spool_queue_runs_total";
 const REFUSED: &str = "spool_queue_refused_total";
 const RESCUED: &str = "spool_queue_rescued_total";
+const EXPIRED: &str = "spool_queue_expired_total";
+const UNKNOWN: &str = "spool_queue_unknown_total";
 const LEASES_LOST: &str = "spool_queue_leases_lost_total";
 const CLAIM_SECONDS: &str = "spool_queue_claim_seconds";
 const CLAIMED: &str = "spool_queue_claimed_total";
@@ -29,6 +31,11 @@ pub fn describe() {
     describe_counter!(ENDED, "Runs that ended, by kind and outcome");
     describe_counter!(REFUSED, "Outcomes that came after the lease was lost, by kind");
     describe_counter!(RESCUED, "Tasks taken from a dead worker or past their deadline, by reason");
+    describe_counter!(EXPIRED, "Waiting tasks that this process ended because their deadline had passed");
+    describe_counter!(
+        UNKNOWN,
+        "Runs parked because this worker does not know the kind or the version, by kind"
+    );
     describe_counter!(LEASES_LOST, "Times that this worker found itself given up for dead");
     describe_histogram!(CLAIM_SECONDS, Unit::Seconds, "Time of one claim statement, by queue");
     describe_counter!(CLAIMED, "Tasks claimed by this process, by queue");
@@ -63,6 +70,14 @@ pub(crate) fn refused(kind: &str) {
 
 pub(crate) fn rescued(reason: &'static str, count: u64) {
     counter!(RESCUED, "reason" => reason).increment(count);
+}
+
+pub(crate) fn expired(count: u64) {
+    counter!(EXPIRED).increment(count);
+}
+
+pub(crate) fn unknown(kind: &str) {
+    counter!(UNKNOWN, "kind" => kind.to_owned()).increment(1);
 }
 
 pub(crate) fn lease_lost() {

@@ -3,24 +3,27 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     bell::Bell,
     claim::Claim,
-    ending::{Attempt, End, Ending},
+    ending::{Attempt, End, Ending, writable},
     error::{CommitError, LeaseLost},
     finish::{self, Fence, Written},
     id::{LeaseToken, TaskId, WorkerId},
     metrics,
     outcome::{Committed, Done, Outcome},
+    progress::{Board, Report},
     retry::RetryPolicy,
+    testing::Pretended,
 };
 
 /// Why a run was told to stop.
@@ -38,8 +41,12 @@ pub enum StopReason {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
+    /// The answer to the claim came then.
+    since: Instant,
     reason: AtomicU8,
     written: AtomicU8,
+    percent: AtomicU8,
+    reported: AtomicBool,
 }
 
 const OPEN: u8 = 0;
@@ -49,7 +56,14 @@ const REFUSED: u8 = 3;
 
 impl Shared {
     pub(crate) fn new() -> Self {
-        Self { stop: CancellationToken::new(), reason: AtomicU8::new(0), written: AtomicU8::new(OPEN) }
+        Self {
+            stop: CancellationToken::new(),
+            since: Instant::now(),
+            reason: AtomicU8::new(0),
+            written: AtomicU8::new(OPEN),
+            percent: AtomicU8::new(0),
+            reported: AtomicBool::new(false),
+        }
     }
 
     /// The first reason stays.
@@ -76,6 +90,19 @@ impl Shared {
     pub(crate) fn wrote_itself(&self) -> bool {
         self.written.load(Ordering::Acquire) != OPEN
     }
+
+    /// Whether the handler has ever said how far it is.
+    pub(crate) fn reported(&self) -> bool {
+        self.reported.load(Ordering::Acquire)
+    }
+}
+
+/// What a run lives in.
+#[derive(Debug)]
+pub(crate) enum Around {
+    Worker(Arc<Board>),
+    /// A test of the handler alone.
+    Test(Arc<Pretended>),
 }
 
 /// One run of a task. Cheap to clone.
@@ -92,6 +119,7 @@ struct Inner {
     deadline: Instant,
     pool: PgPool,
     shared: Arc<Shared>,
+    around: Around,
 }
 
 impl Run {
@@ -101,10 +129,11 @@ impl Run {
         timeout: Duration,
         pool: PgPool,
         shared: Arc<Shared>,
+        around: Around,
     ) -> Self {
         let max_attempts = claim.max_attempts.unwrap_or(policy.max_attempts());
         let deadline = Instant::now() + timeout;
-        Self { inner: Arc::new(Inner { claim, max_attempts, policy, deadline, pool, shared }) }
+        Self { inner: Arc::new(Inner { claim, max_attempts, policy, deadline, pool, shared, around }) }
     }
 
     /// The task.
@@ -176,6 +205,38 @@ impl Run {
     /// When the run is dropped if it has not ended.
     pub fn deadline(&self) -> Instant {
         self.inner.deadline
+    }
+
+    /// The time by the database's clock: that of the claim and what has passed since. A test sets it.
+    pub fn now(&self) -> DateTime<Utc> {
+        match &self.inner.around {
+            Around::Worker(_) => {
+                let passed = TimeDelta::from_std(self.inner.shared.since.elapsed()).unwrap_or_default();
+                self.inner.claim.claimed_at + passed
+            }
+            Around::Test(test) => test.now(),
+        }
+    }
+
+    /// Says how far the run is, in percent, and what it is doing, for people: [`crate::inspect::task`] shows it.
+    ///
+    /// Costs nothing to call often: the last word is written about twice a second, together with those of other runs. Percent
+    /// never goes back within a run. A run that has lost its lease reports in vain.
+    pub fn progress(&self, percent: u8, note: impl Into<String>) {
+        let percent = percent.min(100);
+        let percent = self.shared().percent.fetch_max(percent, Ordering::AcqRel).max(percent);
+        self.shared().reported.store(true, Ordering::Release);
+        let note = writable(note.into());
+        match &self.inner.around {
+            Around::Worker(board) => {
+                board.report(Report { task: self.task_id(), token: self.token(), percent, note });
+            }
+            Around::Test(test) => test.report(percent, note),
+        }
+    }
+
+    pub(crate) fn around(&self) -> &Around {
+        &self.inner.around
     }
 
     pub(crate) fn payload(&self) -> &str {
@@ -278,7 +339,7 @@ impl Run {
         LeaseLost { task: self.task_id(), token: self.token() }
     }
 
-    fn sql(&self, operation: &'static str, source: sqlx::Error) -> CommitError {
+    pub(crate) fn sql(&self, operation: &'static str, source: sqlx::Error) -> CommitError {
         CommitError::Sql { operation, task: self.task_id(), source }
     }
 }

@@ -49,6 +49,7 @@ pub struct NewTask {
     pub(crate) share_key: Option<String>,
     pub(crate) max_attempts: Option<i16>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +79,7 @@ impl NewTask {
             share_key: None,
             max_attempts: None,
             timeout: None,
+            deadline: None,
         }
     }
 
@@ -132,6 +134,13 @@ impl NewTask {
     /// Instead of what the handler says.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Not worth doing after this moment. A task that still waits then (for its time, a slot, a signal or other tasks) fails with
+    /// the class `deadline` within some seconds, and what waits for it is canceled unless its edge says otherwise.
+    pub fn deadline(mut self, at: DateTime<Utc>) -> Self {
+        self.deadline = Some(at);
         self
     }
 

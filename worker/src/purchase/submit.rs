@@ -5,8 +5,11 @@ use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
 use serde_json::{Value, json};
+use spool_db::budgets::{self, Decision, Scope, Shortfall};
+use spool_db::jobs::Parked;
 use spool_db::predictions::{self, NewIntent, PredictionRow};
 use spool_db::{jobs, limits, progress, scenes};
+use spool_job::money::Micros;
 use spool_job::prediction::Purpose;
 use spool_job::state::SceneState;
 use spool_provider::client::Create;
@@ -21,6 +24,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 const OUTAGE_REST: Duration = Duration::from_secs(60);
 /// A POST goes out this soon after its lease was seen to be held, or not at all.
 const LATEST_POST: Duration = Duration::from_millis(1500);
+/// What waits for money looks again this often, should nobody wake it.
+const MONEY_LOOK: Duration = Duration::from_secs(600);
 /// Links in an input outlive the longest deadline a prediction gets.
 const LINK_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 
@@ -59,7 +64,12 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         unit: order.model.unit.as_str(),
         estimate,
     };
-    predictions::intend(&mut tx, &intent).await?;
+    let decision = predictions::intend(&mut tx, &intent).await?;
+    if decision != Decision::Held {
+        tx.rollback().await?;
+        return wait_for_money(ctx, run, order, estimate, decision).await;
+    }
+    budgets::waits_no_more(&mut tx, run.task_id().0).await?;
     let data = json!({"prediction_id": id, "model": order.model.slug, "scene_id": order.slot.scene.map(|(id, _)| id),
                       "ordinal": order.slot.ordinal, "estimate_micros": estimate});
     progress::refresh(&mut tx, order.slot.job_id, &format!("{}_started", order.slot.purpose), &data).await?;
@@ -81,6 +91,48 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
     record(ctx, run, order, id, answer.map(|prediction| prediction.id)).await
+}
+
+/// Nothing is bought and nothing fails: the task waits until the period turns, a limit is raised or the stop is lifted.
+async fn wait_for_money(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    estimate: Micros,
+    decision: Decision,
+) -> Result<Done, Failure> {
+    let (why, until) = match decision {
+        Decision::Short(short) => {
+            (shortage(estimate, &short), short.iter().filter_map(|one| one.turns_at).max())
+        }
+        Decision::Stopped { why } => (format!("spending is stopped: {why}"), None),
+        Decision::Held => return Err(Failure::retry("bad_state", "the money was held after all")),
+    };
+    tracing::info!(job_id = order.slot.job_id, estimate_micros = estimate.0, why, "waits for money");
+    let mut tx = ctx.pool.begin().await?;
+    jobs::lock(&mut tx, order.slot.job_id).await?;
+    let parked = Parked { what: "budget", why: why.clone(), until };
+    jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
+    budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
+    let rest = until
+        .and_then(|at| (at - ctx.clock.now()).to_std().ok())
+        .map_or(MONEY_LOOK, |rest| rest.min(MONEY_LOOK));
+    Ok(run.commit(tx, park(rest, why)).await?)
+}
+
+/// One sentence: "$1.60 would pass the daily limit of $150.00 by $0.40".
+fn shortage(estimate: Micros, short: &[Shortfall]) -> String {
+    let limits: Vec<String> = short
+        .iter()
+        .map(|one| {
+            let whose = match &one.scope {
+                Scope::All => String::new(),
+                scope => format!(" of {} {}", scope.word(), scope.key()),
+            };
+            format!("the {} limit{whose} of {} by {}", one.period.adjective(), one.hard, one.missing)
+        })
+        .collect();
+    format!("{estimate} would pass {}", limits.join(" and "))
 }
 
 fn request(ctx: &Context, order: &Order, id: Uuid, input: Value) -> Create {
@@ -132,7 +184,8 @@ async fn record(
             park(wait, "throttled by the provider")
         }
         Verdict::Wait { why } => {
-            jobs::park(&mut tx, order.slot.job_id, Some("provider")).await?;
+            let parked = Parked { what: "provider", why: why.clone(), until: None };
+            jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
             predictions::refused(&mut tx, id, "unavailable", &error.to_string()).await?;
             limits::pause(&mut tx, &order.model.provider, limits::WHOLE_ACCOUNT, OUTAGE_REST, &why).await?;
             park(OUTAGE_REST, why)

@@ -1,3 +1,4 @@
 //! `/admin`: for operators, with a key that has the scope `admin`.
 
+pub mod budgets;
 pub mod workers;

@@ -140,6 +140,10 @@ pub struct JobJson {
     pub revision: i32,
     /// Why it waits although it is approved: `budget`, `provider` or `paused`.
     pub parked: Option<String>,
+    /// The same as a sentence: for a budget, how much is missing where.
+    pub parked_reason: Option<String>,
+    /// When it goes on by itself at the latest, if that is known: for a budget, when its period turns.
+    pub parked_until: Option<DateTime<Utc>>,
     /// Made without some of its scenes.
     pub partial: bool,
     pub error_code: Option<String>,
@@ -175,6 +179,8 @@ impl JobJson {
             client_id: job.client_id,
             revision: job.revision,
             parked: job.parked,
+            parked_reason: job.parked_why,
+            parked_until: job.parked_until,
             partial: job.partial,
             error_code: job.error_code,
             error: job.error,

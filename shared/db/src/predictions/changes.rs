@@ -1,6 +1,7 @@
 //! The changes of a prediction, each guarded by the state it starts from and with its money.
 
 use super::NewIntent;
+use crate::budgets::{self, Decision};
 use crate::error::{DbError, Doing};
 use crate::ledger;
 use spool_job::money::Micros;
@@ -8,8 +9,9 @@ use spool_job::prediction::PredictionState;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// Writes the intent and holds its money. Fails on `predictions_live` when one already stands.
-pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<(), DbError> {
+/// Writes the intent and holds its money. Fails on `predictions_live` when one already stands. Unless the money is held the
+/// caller must roll back: there is an intent that nothing stands behind.
+pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<Decision, DbError> {
     let (scene_id, scene_version) = new.slot.scene.unzip();
     sqlx::query!(
         "INSERT INTO predictions (id, job_id, purpose, scene_id, scene_version, ordinal, attempt, task_id, lease_token, provider,
@@ -35,7 +37,11 @@ pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<(), 
     .execute(&mut *conn)
     .await
     .doing("write the intent to buy")?;
-    ledger::reserve(conn, new.id, new.estimate).await
+    let decision = budgets::reserve(conn, new.id, new.slot.job_id, new.estimate).await?;
+    if decision == Decision::Held {
+        ledger::reserve(conn, new.id, new.estimate).await?;
+    }
+    Ok(decision)
 }
 
 /// The provider has it under `external_id`; `adopted` when we learned it later than from the POST.
@@ -101,6 +107,7 @@ async fn not_bought(
     .await
     .doing(DOING)?
     .ok_or_else(|| DbError::Moved { operation: DOING, what: format!("prediction {id}") })?;
+    budgets::settle(conn, id, Micros::ZERO).await?;
     ledger::release(conn, id, Micros(estimate)).await
 }
 
@@ -183,6 +190,7 @@ pub async fn ended(conn: &mut PgConnection, id: Uuid, end: &End<'_>) -> Result<(
     .await
     .doing(DOING)?
     .ok_or_else(|| DbError::Moved { operation: DOING, what: format!("prediction {id}") })?;
+    budgets::settle(conn, id, end.cost).await?;
     if end.cost == Micros::ZERO {
         ledger::release(conn, id, Micros(estimate)).await
     } else {

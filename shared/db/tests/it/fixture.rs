@@ -3,7 +3,9 @@
 use chrono::NaiveDate;
 use serde_json::json;
 use spool_db::jobs::{self, NewJob};
+use spool_db::predictions::{NewIntent, Slot};
 use spool_job::estimate;
+use spool_job::money::Micros;
 use spool_job::spec::{JobKind, JobSpec, OnMusicFailure, OnSceneFailure};
 use spool_job::storyboard::{PlannedScene, Storyboard};
 use sqlx::PgConnection;
@@ -50,6 +52,24 @@ pub(crate) async fn campaign(conn: &mut PgConnection) -> Uuid {
         .await
         .unwrap();
     campaign
+}
+
+/// What a purchase of this slot would be written with.
+pub(crate) fn intent(id: Uuid, slot: Slot, estimate: Micros, empty: &serde_json::Value) -> NewIntent<'_> {
+    NewIntent {
+        id,
+        slot,
+        attempt: 1,
+        task_id: 1,
+        lease_token: 1,
+        provider: "replicate",
+        model: "google/veo-3.1-fast",
+        input: empty,
+        input_digest: "0000000000000000000000000000000000000000000000000000000000000000",
+        media: empty,
+        unit: "second",
+        estimate,
+    }
 }
 
 pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {

@@ -2,9 +2,10 @@
 
 use crate::fixture;
 use serde_json::json;
+use spool_db::budgets::Decision;
 use spool_db::error::DbError;
 use spool_db::ledger::{self, JobMoney};
-use spool_db::predictions::{self, End, NewIntent, Slot, Tries};
+use spool_db::predictions::{self, End, Slot, Tries};
 use spool_db::{limits, scenes, webhooks};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
@@ -23,21 +24,12 @@ async fn slot(conn: &mut PgConnection) -> Slot {
 
 async fn intend(conn: &mut PgConnection, slot: Slot) -> Result<Uuid, DbError> {
     let id = Uuid::now_v7();
-    let new = NewIntent {
-        id,
-        slot,
-        attempt: 1,
-        task_id: 1,
-        lease_token: 1,
-        provider: "replicate",
-        model: "google/veo-3.1-fast",
-        input: &json!({"prompt": "p"}),
-        input_digest: &"0".repeat(64),
-        media: &json!({}),
-        unit: "second",
-        estimate: ESTIMATE,
-    };
-    predictions::intend(conn, &new).await.map(|()| id)
+    let empty = json!({});
+    let new = fixture::intent(id, slot, ESTIMATE, &empty);
+    predictions::intend(conn, &new).await.map(|decision| {
+        assert_eq!(decision, Decision::Held);
+        id
+    })
 }
 
 async fn slot_of_its_own(conn: &mut PgConnection) -> Uuid {

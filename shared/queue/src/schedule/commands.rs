@@ -82,6 +82,9 @@ fn checked(
     if task.start != Start::Now {
         return refuse("its task must have no start of its own: the schedule says when");
     }
+    if task.deadline.is_some() {
+        return refuse("its task must have no deadline: each planned moment has a task of its own");
+    }
     if task.unique.is_some() {
         return refuse(
             "its task must have no unique key of its own: each planned moment is one; see no_overlap",

@@ -7,15 +7,17 @@ use std::{
 };
 
 use sqlx::PgPool;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     claim::{DEADLINE_SLACK, Kinds},
     error::WorkerError,
     handler::{Handler, Registered},
+    inspect::TaskView,
     worker::{
         core::{Core, Lane},
+        drain,
         running::Worker,
     },
 };
@@ -120,6 +122,27 @@ impl WorkerBuilder {
         Ok(())
     }
 
+    /// For tests: runs the real worker until its queues are empty, that is, until nothing in them runs or could run now. Tasks that
+    /// wait for a later time, for something outside or for tasks that do stay; paused queues count as empty. Returns the tasks of
+    /// its queues that ended meanwhile, in the order of their numbers.
+    ///
+    /// ```no_run
+    /// # async fn example(pool: sqlx::PgPool, handler: impl spool_queue::Handler) -> Result<(), spool_queue::WorkerError> {
+    /// use spool_queue::{TaskState, WorkerBuilder};
+    /// let ended = WorkerBuilder::new("test", pool).handler(handler).drain().await?;
+    /// assert!(ended.iter().all(|task| task.state == TaskState::Succeeded));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the worker was put together wrongly, or the database refuses.
+    pub async fn drain(self) -> Result<Vec<TaskView>, WorkerError> {
+        let pool = self.pool.clone();
+        let queues = self.handlers.iter().map(|handler| handler.queue.to_owned()).collect();
+        drain::drain(self, pool, queues).await
+    }
+
     fn build(self) -> Result<Core, WorkerError> {
         let setting = |why: &str| WorkerError::Setting { name: self.name.clone(), why: why.to_owned() };
         if self.handlers.is_empty() {
@@ -141,13 +164,7 @@ impl WorkerBuilder {
             if slots == 0 || slots > Semaphore::MAX_PERMITS / 2 {
                 return Err(setting(&format!("the slots of queue {queue} must be at least 1")));
             }
-            lanes.push(Arc::new(Lane {
-                queue: queue.to_owned(),
-                slots,
-                free: Semaphore::new(slots),
-                wake: Notify::new(),
-                kinds: kinds(&handlers),
-            }));
+            lanes.push(Arc::new(Lane::new(queue, slots, kinds(&handlers))));
         }
         let mut handlers = HashMap::with_capacity(self.handlers.len());
         for handler in self.handlers {

@@ -1,12 +1,15 @@
 //! Claims tasks of one queue: as many as there are free slots, never more.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use apalis_core::task::{Task, builder::TaskBuilder};
 use tokio::sync::mpsc;
 
 use crate::{
-    claim::{self, Claim},
+    claim::{self, Claims},
     metrics,
     worker::core::{Backoff, Claimed, Core, Lane},
 };
@@ -26,7 +29,7 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         let more = lane.free.try_acquire_many(more as u32).ok();
         let wanted = 1 + more.as_ref().map_or(0, tokio::sync::SemaphorePermit::num_permits);
         let started = Instant::now();
-        let claims = match claim_once(&core, &lane, wanted).await {
+        let Claims { claims, again } = match claim_once(&core, &lane, wanted).await {
             Ok(claims) => claims,
             Err(error) => {
                 drop((first, more));
@@ -58,21 +61,31 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         if short {
             tokio::select! {
                 () = lane.wake.notified() => {}
+                () = after(again) => {}
                 () = core.stopping.cancelled() => return,
             }
         }
     }
 }
 
+async fn after(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => tokio::time::sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// An answer that comes later than half a lease is not waited for: the heartbeat hands such tasks back.
-async fn claim_once(core: &Core, lane: &Lane, wanted: usize) -> Result<Vec<Claim>, sqlx::Error> {
+async fn claim_once(core: &Core, lane: &Lane, wanted: usize) -> Result<Claims, sqlx::Error> {
     let mut session = core.work.open().await?;
-    let answer = tokio::time::timeout(
-        core.lease / 2,
-        claim::claim(&mut session, core.id(), &lane.queue, wanted, &lane.kinds),
-    )
-    .await;
-    match answer {
+    let asked = async {
+        if lane.is_limited() {
+            claim::claim_limited(&mut session, core.id(), &lane.queue, wanted, &lane.kinds).await
+        } else {
+            claim::claim(&mut session, core.id(), &lane.queue, wanted, &lane.kinds).await
+        }
+    };
+    match tokio::time::timeout(core.lease / 2, asked).await {
         Ok(Ok(claims)) => {
             session.done().await?;
             Ok(claims)

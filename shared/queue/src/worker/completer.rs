@@ -12,7 +12,7 @@ use crate::{
     bell::Bell,
     ending::{End, Ending},
     finish::{self, AgainRow, FinalRow, Written},
-    id::TaskId,
+    id::{LeaseToken, TaskId},
     metrics,
     run::Run,
     worker::{
@@ -58,19 +58,30 @@ pub(crate) async fn run(core: Arc<Core>, mut ended: mpsc::Receiver<Ended>) {
 /// Writes one end at once, on a connection of the handlers' pool.
 pub(crate) async fn alone(core: &Arc<Core>, ended: Ended) {
     let token = ended.run.token().0;
-    if let Some(item) = item(ended) {
-        write(core, vec![item], &core.handlers_own).await;
+    let reported = reported(std::slice::from_ref(&ended));
+    let freed = core.freed(std::iter::once(ended.run.kind()));
+    match item(ended) {
+        Some(item) => write(core, vec![item], &core.handlers_own).await,
+        None => core.tell(freed).await,
     }
+    core.board.ended(reported);
     core.forget([token]);
 }
 
 async fn flush(core: Arc<Core>, batch: Vec<Ended>) {
     let tokens: Vec<i64> = batch.iter().map(|ended| ended.run.token().0).collect();
+    let reported = reported(&batch);
     let mut items: Vec<Item> = batch.into_iter().filter_map(item).collect();
     // Rows are locked in this order, as everybody does.
     items.sort_unstable_by_key(|item| item.run.task_id());
     write(&core, items, &core.work).await;
+    core.board.ended(reported);
     core.forget(tokens);
+}
+
+fn reported(batch: &[Ended]) -> Vec<(TaskId, LeaseToken)> {
+    let runs = batch.iter().map(|ended| &ended.run).filter(|run| run.shared().reported());
+    runs.map(|run| (run.task_id(), run.token())).collect()
 }
 
 fn item(ended: Ended) -> Option<Item> {
@@ -82,7 +93,7 @@ fn item(ended: Ended) -> Option<Item> {
 /// Tries until the database has taken everything, or the worker ends.
 async fn write(core: &Arc<Core>, items: Vec<Item>, sessions: &Sessions) {
     let started = Instant::now();
-    let mut bell = Bell::silent();
+    let mut bell = core.freed(items.iter().map(|item| item.run.kind()));
     if let Err(refusal) = write_all(core, &items, sessions, &mut bell, false).await {
         // One of them cannot be written; which, only each alone can tell.
         for item in items.into_iter().filter(|item| refusal.left.contains(&item.run.token().0)) {
@@ -90,14 +101,7 @@ async fn write(core: &Arc<Core>, items: Vec<Item>, sessions: &Sessions) {
         }
     }
     metrics::flushed(started.elapsed());
-    if !bell.is_silent() {
-        for lane in &core.lanes {
-            if bell.names(&lane.queue) {
-                lane.wake.notify_one();
-            }
-        }
-        bell.ring(core.work.pool()).await;
-    }
+    core.tell(bell).await;
 }
 
 /// What a handler said and the database can never hold (a time out of its range) fails the task.

@@ -1,10 +1,10 @@
 //! What the loops of one worker share.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -14,10 +14,12 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bell::Bell,
     claim::{Claim, Kinds},
     handler::Registered,
     id::{TaskId, WorkerId},
     metrics,
+    progress::Board,
     run::{Shared, StopReason},
     worker::session::Sessions,
 };
@@ -40,12 +42,16 @@ pub(crate) struct Core {
     pub(crate) watch: Sessions,
     pub(crate) lanes: Vec<Arc<Lane>>,
     pub(crate) beat_now: Notify,
+    /// What its runs say of how far they are.
+    pub(crate) board: Arc<Board>,
     /// No more claims.
     pub(crate) stopping: CancellationToken,
     /// Everything of this worker ends.
     pub(crate) ending: CancellationToken,
     id: AtomicI64,
     live: Mutex<HashMap<i64, Live>>,
+    /// Kinds and versions that came and that nobody here knows.
+    strangers: Mutex<HashSet<(String, i16)>>,
 }
 
 /// One run that this process knows of, by its token, until its end is written.
@@ -61,6 +67,29 @@ pub(crate) struct Lane {
     pub(crate) free: Semaphore,
     pub(crate) wake: Notify,
     pub(crate) kinds: Kinds,
+    limited: AtomicBool,
+}
+
+impl Lane {
+    pub(crate) fn new(queue: &str, slots: usize, kinds: Kinds) -> Self {
+        Self {
+            queue: queue.to_owned(),
+            slots,
+            free: Semaphore::new(slots),
+            wake: Notify::new(),
+            kinds,
+            limited: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the queue had limits when it was last looked at. One that has, without our knowing, gives nothing.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limited.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_limited(&self, limited: bool) {
+        self.limited.store(limited, Ordering::Relaxed);
+    }
 }
 
 /// A task on its way from the claimer to the handler.
@@ -99,10 +128,12 @@ impl Core {
             watch,
             lanes,
             beat_now: Notify::new(),
+            board: Arc::default(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             id: AtomicI64::new(0),
             live: Mutex::default(),
+            strangers: Mutex::default(),
         }
     }
 
@@ -147,6 +178,12 @@ impl Core {
         look(&self.live())
     }
 
+    /// Whether nobody here has met this kind in this version before.
+    pub(crate) fn is_new_stranger(&self, kind: &str, version: i16) -> bool {
+        let mut strangers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        strangers.insert((kind.to_owned(), version))
+    }
+
     pub(crate) fn is_idle(&self) -> bool {
         self.live().is_empty()
     }
@@ -154,6 +191,31 @@ impl Core {
     pub(crate) fn stop_all(&self, reason: StopReason) {
         for live in self.live().values() {
             live.shared.stop(reason);
+        }
+    }
+
+    /// Runs of these kinds have ended. In a queue with limits that makes room, of which other processes must hear.
+    pub(crate) fn freed<'k>(&self, kinds: impl Iterator<Item = &'k str>) -> Bell {
+        let mut bell = Bell::silent();
+        if self.lanes.iter().any(|lane| lane.is_limited()) {
+            for handler in kinds.filter_map(|kind| self.handlers.get(kind)) {
+                if self.lanes.iter().any(|lane| lane.queue == handler.queue && lane.is_limited()) {
+                    bell.add(handler.queue);
+                }
+            }
+        }
+        bell
+    }
+
+    /// Wakes this process's own claimers at once, those of others by the doorbell.
+    pub(crate) async fn tell(&self, bell: Bell) {
+        if !bell.is_silent() {
+            for lane in &self.lanes {
+                if bell.names(&lane.queue) {
+                    lane.wake.notify_one();
+                }
+            }
+            bell.ring(self.work.pool()).await;
         }
     }
 

@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use crate::{
     ending::End,
     handler::Completion,
+    metrics,
     outcome::{Done, Failure, Outcome},
     retry::RetryPolicy,
-    run::{Run, Shared, StopReason},
+    run::{Around, Run, Shared, StopReason},
     worker::{
         completer::{self, Ended},
         core::{Claimed, Core, Lane},
@@ -25,25 +26,27 @@ use crate::{
 /// How long a handler may go on after it was told to stop.
 const CANCEL_GRACE: Duration = Duration::from_secs(10);
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-/// A kind that nobody here knows comes back later, perhaps to a newer worker.
+/// A kind or a version that nobody here knows comes back later, perhaps to a newer worker.
 const UNKNOWN_KIND: Duration = Duration::from_secs(60);
 
 pub(crate) async fn execute(core: Arc<Core>, lane: Arc<Lane>, ended: mpsc::Sender<Ended>, claimed: Claimed) {
     let Claimed { claim, shared } = claimed;
-    let known = core.handlers.get(claim.kind.as_str()).filter(|handler| handler.queue == lane.queue);
+    let of_kind = core.handlers.get(claim.kind.as_str()).filter(|handler| handler.queue == lane.queue);
+    let known = of_kind.filter(|handler| handler.version >= claim.version);
     let policy = known.map_or(RetryPolicy::DEFAULT, |handler| handler.retry);
     let timeout = claim.timeout.or(known.map(|handler| handler.timeout)).unwrap_or_default();
-    let run = Run::new(claim, policy, timeout, core.pool.clone(), Arc::clone(&shared));
+    let run = Run::new(
+        claim,
+        policy,
+        timeout,
+        core.pool.clone(),
+        Arc::clone(&shared),
+        Around::Worker(Arc::clone(&core.board)),
+    );
     let completion = known.map_or(Completion::Batched, |handler| handler.completion);
     let end = match known {
         _ if core.stopping.is_cancelled() => Some(End::HandBack),
-        None => {
-            tracing::warn!(kind = run.kind(), task = %run.task_id(), "no handler of this kind here; parked");
-            Some(End::Said(Outcome::park_in(
-                UNKNOWN_KIND,
-                format!("worker {} has no handler for {}", core.name, run.kind()),
-            )))
-        }
+        None => Some(End::Said(stranger(&core, &run, of_kind.map(|handler| handler.version)))),
         Some(handler) => {
             let mut running =
                 AssertUnwindSafe(Arc::clone(&handler.handler).start(run.clone())).catch_unwind();
@@ -71,6 +74,22 @@ pub(crate) async fn execute(core: Arc<Core>, lane: Arc<Lane>, ended: mpsc::Sende
         drop(ended.send(ended_run).await);
         lane.free.add_permits(1);
     }
+}
+
+/// It is never lost: it comes back, and is reported once and counted each time.
+fn stranger(core: &Core, run: &Run, newest: Option<i16>) -> Outcome {
+    let (name, kind, version) = (&core.name, run.kind(), run.version());
+    let why = match newest {
+        None => format!("worker {name} has no handler for {kind}"),
+        Some(newest) => {
+            format!("worker {name} knows {kind} payloads up to version {newest}, this one has {version}")
+        }
+    };
+    metrics::unknown(kind);
+    if core.is_new_stranger(kind, version) {
+        tracing::warn!(task = %run.task_id(), kind, version, why, "a task that nobody here can do; parked");
+    }
+    Outcome::park_in(UNKNOWN_KIND, why)
 }
 
 /// None: nothing is left to write.

@@ -14,6 +14,7 @@ const SHORTEST: Duration = Duration::from_millis(50);
 
 struct Seen {
     ready: Vec<String>,
+    limited: Vec<String>,
     next: Option<Duration>,
     more: bool,
 }
@@ -24,6 +25,9 @@ pub(crate) async fn run(core: Arc<Core>) {
         let pause = match look(&core).await {
             Ok(seen) => {
                 backoff.reset();
+                for lane in &core.lanes {
+                    lane.set_limited(seen.limited.contains(&lane.queue));
+                }
                 for queue in &seen.ready {
                     core.wake(queue);
                 }
@@ -57,7 +61,8 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
                   (select extract(epoch from min(t.run_at) - now()) * 1000 from queue.task t where t.state in (1, 2) and t.run_at > now())::float8 as next_ms,
                   array(select q from unnest($1::text[]) q
                         where (exists (select from moved m where m.queue = q) or exists (select from queue.task t where t.queue = q and t.state = 0))
-                          and not exists (select from queue.queue p where p.name = q and p.paused_at is not null)) as "ready!""#,
+                          and not exists (select from queue.queue p where p.name = q and p.paused_at is not null)) as "ready!",
+                  array(select p.name from queue.queue p where p.name = any($1) and p.limited) as "limited!""#,
         &queues as &[&str],
         LARGEST
     )
@@ -70,7 +75,7 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
     session.done().await?;
     metrics::promoted(row.moved);
     let next = row.next_ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1000.0));
-    Ok(Seen { ready: row.ready, next, more: row.moved >= LARGEST })
+    Ok(Seen { ready: row.ready, limited: row.limited, next, more: row.moved >= LARGEST })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
         core::Core,
-        listener, lookout, maintain, reaper, scheduler,
+        expire, listener, lookout, maintain, reaper, reporter, scheduler,
     },
 };
 
@@ -88,6 +88,8 @@ async fn supervise(
     loops.spawn(lookout::run(Arc::clone(&core)));
     loops.spawn(maintain::run(Arc::clone(&core)));
     loops.spawn(scheduler::run(Arc::clone(&core)));
+    loops.spawn(expire::run(Arc::clone(&core)));
+    loops.spawn(reporter::run(Arc::clone(&core)));
     if core.listen {
         loops.spawn(listener::run(Arc::clone(&core)));
     }

@@ -1,4 +1,4 @@
-//! Cancel, wake, pause, resume, retry.
+//! Cancel, wake, pause, resume.
 
 use std::{
     sync::{
@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::json;
-use spool_queue::{ControlError, Done, Failure, Outcome, StopReason, TaskState, control, control::Wake};
+use spool_queue::{Done, Failure, Outcome, StopReason, TaskState, control, control::Wake};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
@@ -164,26 +164,5 @@ async fn a_paused_queue_is_not_claimed_from(pool: PgPool) {
     let bell = control::resume(&mut pool.acquire().await.unwrap(), "main").await.unwrap();
     bell.ring(&pool).await;
     assert_eq!(until_final(&pool, id).await.state, TaskState::Succeeded);
-    worker.stop().await;
-}
-
-#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
-async fn a_dead_task_can_be_retried_with_all_its_attempts(pool: PgPool) {
-    let runs = Arc::new(AtomicUsize::new(0));
-    let seen = runs.clone();
-    let heals = act(move |_, _| {
-        let n = seen.fetch_add(1, Ordering::SeqCst);
-        async move { if n < 3 { Err(Failure::retry("net", "down")) } else { Ok(Done::nothing()) } }
-    });
-    let worker = Running::start(quick("w", &pool).handler(Step(heals))).await;
-    let id = enqueue(&pool, step(json!(1)).unique_key("k")).await;
-    let dead = until_final(&pool, id).await;
-    assert_eq!((dead.state, dead.attempt), (TaskState::Failed, 3));
-    let bell = control::retry_dead(&mut pool.acquire().await.unwrap(), id).await.unwrap();
-    bell.ring(&pool).await;
-    until("the task to succeed", || async { view(&pool, id).await.state == TaskState::Succeeded }).await;
-    assert_eq!(outcomes(&pool, id).await, ["retry", "retry", "failed", "done"]);
-    let again = control::retry_dead(&mut pool.acquire().await.unwrap(), id).await;
-    assert!(matches!(again, Err(ControlError::NotDead(_))));
     worker.stop().await;
 }

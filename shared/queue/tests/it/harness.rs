@@ -8,7 +8,7 @@ use spool_queue::{
     Done, Enqueued, Failure, Handler, NewTask, RetryPolicy, Run, TaskId, Worker, WorkerBuilder, inspect,
     inspect::TaskView,
 };
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool, Row};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) type Act = Arc<dyn Fn(Value, Run) -> BoxFuture<'static, Result<Done, Failure>> + Send + Sync>;
@@ -152,4 +152,13 @@ pub(crate) async fn take_over(pool: &PgPool, id: TaskId) {
         .execute(pool)
         .await
         .unwrap();
+}
+
+/// The plan of a statement when whatever index it has is used: these tables are too small for the planner to care.
+pub(crate) async fn plan_with_indexes(pool: &PgPool, statement: &str) -> String {
+    let mut tx = pool.begin().await.unwrap();
+    sqlx::raw_sql("set local enable_seqscan = off").execute(&mut *tx).await.unwrap();
+    let explain = AssertSqlSafe(format!("explain {statement}"));
+    let lines = sqlx::raw_sql(explain).fetch_all(&mut *tx).await.unwrap();
+    lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect()
 }

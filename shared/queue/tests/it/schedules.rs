@@ -98,6 +98,8 @@ async fn what_could_not_be_fired_is_refused(pool: PgPool) {
         refused(every(step(json!(1)).unique(Unique::by_payload()))).await,
         ScheduleError::Task { .. }
     ));
+    let late = step(json!(1)).deadline("2999-01-01T00:00:00Z".parse().unwrap());
+    assert!(matches!(refused(every(late)).await, ScheduleError::Task { .. }));
     assert!(matches!(refused(every(step(json!([1]))).planned_as("at")).await, ScheduleError::Task { .. }));
     let nearly = "x".repeat(spool_queue::PAYLOAD_LIMIT - 10);
     assert!(matches!(

@@ -197,6 +197,20 @@ async fn replace_touches_nothing_that_has_begun(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn the_deadline_of_what_was_replaced_goes_with_it(pool: PgPool) {
+    let replace = || step(json!(1)).unique(Unique::by_key("k").on_conflict(Conflict::Replace)).delay(HOUR);
+    let deadline =
+        || async { sqlx::query_scalar!("select expires_at from queue.task").fetch_one(&pool).await.unwrap() };
+    let (first, second) = ("2998-01-01T00:00:00Z".parse().unwrap(), "2999-01-01T00:00:00Z".parse().unwrap());
+    put(&pool, replace().deadline(first)).await;
+    assert_eq!(deadline().await, Some(first));
+    put(&pool, replace().deadline(second)).await;
+    assert_eq!(deadline().await, Some(second));
+    put(&pool, replace()).await;
+    assert_eq!(deadline().await, None);
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn replace_never_touches_a_running_task(pool: PgPool) {
     let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
     let hold = gate.clone();

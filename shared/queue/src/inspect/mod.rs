@@ -1,5 +1,8 @@
 //! Views of the queue for people and programs: tasks, runs, workers, figures.
 
+mod dead;
+mod timeline;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
@@ -10,6 +13,8 @@ use crate::{
     id::{LeaseToken, TaskId, WorkerId},
     state::TaskState,
 };
+pub use dead::{Cursor, Dead, DeadCount, DeadPage, DeadTask, count_dead, dead};
+pub use timeline::{Event, What, timeline};
 
 /// One task, live or ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,10 +41,18 @@ pub struct TaskView {
     pub finished_at: Option<DateTime<Utc>>,
     /// Why it is parked, canceled, or asked to stop.
     pub why: Option<String>,
+    /// The word that its last error is grouped by, once it has ended. `parent`: it was canceled because of a task that it waited for.
+    pub error_class: Option<String>,
     /// What went wrong last.
     pub last_error: Option<String>,
     /// Tasks that it still waits for.
     pub waits_for: Vec<TaskId>,
+    /// All tasks that it ever waited for.
+    pub parents: Vec<TaskId>,
+    /// After this it is not worth doing.
+    pub deadline: Option<DateTime<Utc>>,
+    /// How far its current or last run is, by the handler's account; none once the task has ended.
+    pub progress: Option<Progress>,
     /// What it belongs to.
     pub group_key: Option<String>,
     /// The token of its current or last run.
@@ -50,6 +63,17 @@ pub struct TaskView {
     pub payload: serde_json::Value,
     /// What it left.
     pub output: Option<serde_json::Value>,
+}
+
+/// How far a run is, by its handler's account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// 0 to 100.
+    pub percent: u8,
+    /// What it is doing, for people.
+    pub note: String,
+    /// When this was written.
+    pub at: DateTime<Utc>,
 }
 
 /// One run that has ended, or is going on.
@@ -141,27 +165,30 @@ pub async fn tasks_of_group(conn: &mut PgConnection, group_key: &str) -> Result<
 /// # Errors
 /// When the database refuses.
 pub async fn task(conn: &mut PgConnection, id: TaskId) -> Result<Option<TaskView>, ControlError> {
-    Ok(tasks(conn, None, Some(id)).await?.pop())
+    Ok(tasks(conn, None, Some(&[id.0])).await?.pop())
 }
 
-async fn tasks(
+/// By group or by number.
+pub(crate) async fn tasks(
     conn: &mut PgConnection,
     group: Option<&str>,
-    id: Option<TaskId>,
+    ids: Option<&[i64]>,
 ) -> Result<Vec<TaskView>, ControlError> {
     let rows = sqlx::query!(
         r#"select t.id as "id!", kind as "kind!", queue as "queue!", state as "state!", attempt as "attempt!", max_attempts, parks as "parks!",
-                  run_at as "run_at!", claimed_at as started_at, null::timestamptz as finished_at, coalesce(cancel_why, why) as why, last_error,
+                  run_at as "run_at!", claimed_at as started_at, null::timestamptz as finished_at, coalesce(cancel_why, why) as why, last_error, null::text as error_class,
                   array(select e.parent from queue.edge e where e.child = t.id order by e.parent) as "waits_for!",
-                  group_key, lease_token, worker_id, payload as "payload!", null::json as output
-           from queue.task t where (group_key = $1 and $2::bigint is null) or id = $2
+                  coalesce(parents, '{}') as "parents!", expires_at, p.percent as "percent?", p.note as "note?", p.updated_at as "reported_at?",
+                  group_key, t.lease_token, worker_id, payload as "payload!", null::json as output
+           from queue.task t left join queue.progress p on p.task_id = t.id and p.lease_token = t.lease_token
+           where (group_key = $1 and $2::bigint[] is null) or id = any($2)
            union all
-           select h.id, kind, queue, state, attempt, max_attempts, parks, run_at, started_at, finished_at, why, error, '{}', group_key,
-                  lease_token, worker_id, payload, output
-           from queue.task_history h where (group_key = $1 and $2::bigint is null) or id = $2
+           select h.id, kind, queue, state, attempt, max_attempts, parks, run_at, started_at, finished_at, why, error, error_class, '{}',
+                  coalesce(parents, '{}'), expires_at, null, null, null, group_key, lease_token, worker_id, payload, output
+           from queue.task_history h where (group_key = $1 and $2::bigint[] is null) or id = any($2)
            order by 1, 10 nulls last"#,
         group,
-        id.map(|id| id.0)
+        ids
     )
     .fetch_all(conn)
     .await
@@ -180,8 +207,16 @@ async fn tasks(
             started_at: row.started_at,
             finished_at: row.finished_at,
             why: row.why,
+            error_class: row.error_class,
             last_error: row.last_error,
             waits_for: row.waits_for.into_iter().map(TaskId).collect(),
+            parents: row.parents.into_iter().map(TaskId).collect(),
+            deadline: row.expires_at,
+            progress: row.percent.zip(row.note).zip(row.reported_at).map(|((percent, note), at)| Progress {
+                percent: u8::try_from(percent).unwrap_or(100),
+                note,
+                at,
+            }),
             group_key: row.group_key,
             token: row.lease_token.map(LeaseToken),
             worker: row.worker_id.map(WorkerId),
@@ -201,7 +236,7 @@ pub async fn runs_of(conn: &mut PgConnection, task: TaskId) -> Result<Vec<RunVie
                   r.counted as "counted!", r.error_class, r.error
            from (
                select lease_token as token, worker_id, attempt, started_at, ended_at, outcome, counted, error_class, error
-               from queue.run where task_id = $1
+               from queue.run where task_id = $1 and outcome < 10
                union all
                select lease_token, worker_id, attempt, started_at, finished_at,
                       case state when 5 then 1 when 6 then 3 else 4 end, true, error_class, case when error_class is not null then error end

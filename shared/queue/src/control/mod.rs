@@ -1,6 +1,14 @@
-//! Commands to the queue, in the caller's transaction: cancel, wake, pause, resume, retry.
+//! Commands to the queue, in the caller's transaction: cancel, wake, snooze, pause, drain, retry.
+
+mod queues;
+mod retry;
+mod timing;
 
 use sqlx::PgConnection;
+
+pub use queues::{Draining, drain, drained, draining, pause, resume};
+pub use retry::{DryRun, Reach, Retried, retry, retry_dry_run, retry_where};
+pub use timing::{Moved, run_now, snooze};
 
 use crate::{bell::Bell, error::ControlError, id::TaskId};
 
@@ -103,63 +111,4 @@ pub async fn wake(conn: &mut PgConnection, task: TaskId) -> Result<Woken, Contro
         Some(_) => Woken { effect: Wake::Noted, bell: Bell::silent() },
         None => Woken { effect: Wake::NotWaiting, bell: Bell::silent() },
     })
-}
-
-/// Stops claims from a queue; what runs goes on.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn pause(conn: &mut PgConnection, queue: &str, why: &str) -> Result<(), ControlError> {
-    sqlx::query!(
-        "insert into queue.queue (name, paused_at, paused_why) values ($1, now(), $2)
-         on conflict (name) do update set paused_at = coalesce(queue.paused_at, now()), paused_why = excluded.paused_why",
-        queue,
-        why
-    )
-    .execute(conn)
-    .await
-    .map_err(sql("pausing a queue"))?;
-    Ok(())
-}
-
-/// Lets a paused queue go on.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn resume(conn: &mut PgConnection, queue: &str) -> Result<Bell, ControlError> {
-    sqlx::query!("update queue.queue set paused_at = null, paused_why = null where name = $1", queue)
-        .execute(conn)
-        .await
-        .map_err(sql("resuming a queue"))?;
-    Ok(Bell::of([queue.to_owned()]))
-}
-
-/// Gives a dead task all its attempts again, under the same number. Tasks that were canceled with it stay canceled.
-///
-/// # Errors
-/// [`ControlError::NotDead`] when the last end of the task is not a failure; [`ControlError::KeyTaken`] when another task has its unique key.
-pub async fn retry_dead(conn: &mut PgConnection, task: TaskId) -> Result<Bell, ControlError> {
-    let queue = sqlx::query_scalar!(
-        "with dead as (
-             delete from queue.task_history h
-             where h.id = $1 and h.state = 6 and not exists (select from queue.task_history later where later.id = $1 and later.finished_at > h.finished_at)
-             returning *),
-         noted as (
-             insert into queue.run (task_id, lease_token, ended_at, started_at, worker_id, attempt, outcome, counted, error_class, error)
-             select id, lease_token, finished_at, started_at, worker_id, attempt, 3, true, error_class, error from dead where lease_token is not null)
-         insert into queue.task (id, created_at, run_at, lease_token, timeout_ms, parks, state, priority, version, max_attempts, queue, kind,
-                                 group_key, share_key, unique_key, last_error, payload)
-         select id, created_at, now(), lease_token, timeout_ms, parks, 0, priority, version, max_attempts, queue, kind,
-                group_key, share_key, unique_key, error, payload
-         from dead
-         returning queue",
-        task.0
-    )
-    .fetch_optional(conn)
-    .await
-    .map_err(|source| match &source {
-        sqlx::Error::Database(database) if database.is_unique_violation() => ControlError::KeyTaken(task),
-        _ => ControlError::Sql { operation: "retrying a dead task", source },
-    })?;
-    queue.map(|queue| Bell::of([queue])).ok_or(ControlError::NotDead(task))
 }

@@ -1,0 +1,164 @@
+//! `spool budget`: what may be spent, and the emergency stop.
+
+use std::process::ExitCode;
+
+use secrecy::SecretString;
+use spool_db::budgets::{self, Budget, Period, Scope, Standing};
+use spool_job::money::Micros;
+use spool_queue::{Bell, TaskId, control};
+use sqlx::PgConnection;
+
+use super::Ending;
+use crate::stack::schema;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Budgets {
+    /// Postgres: postgres://user:password@host/database.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<SecretString>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show all budgets and what their present period has seen.
+    List,
+    /// Set a budget. It binds the present period at once; what waits for money looks again.
+    Set(Set),
+    /// Remove a budget: nothing limits its scope for that period any more.
+    Remove(Which),
+    /// Stop all new spending. What is bought already goes on; everything else waits, nothing fails.
+    Stop {
+        /// For whoever finds it stopped.
+        why: String,
+    },
+    /// Lift the stop.
+    Resume,
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Whose: all, client:ID, campaign:ID or job:ID.
+    #[arg(default_value = "all", value_parser = read_scope)]
+    scope: Scope,
+    /// For how long it has to last.
+    #[arg(long, value_enum, default_value = "day")]
+    period: PeriodWord,
+}
+
+#[derive(Debug, clap::Args)]
+struct Set {
+    #[command(flatten)]
+    which: Which,
+    /// Dollars; above this an alert is raised.
+    #[arg(long)]
+    soft: Option<Micros>,
+    /// Dollars; above this nothing is bought.
+    #[arg(long, required_unless_present = "soft")]
+    hard: Option<Micros>,
+    /// IANA name of the zone whose days and months count, such as Europe/Berlin.
+    #[arg(long, default_value = "UTC")]
+    zone: String,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum PeriodWord {
+    Day,
+    Month,
+    Total,
+}
+
+impl From<PeriodWord> for Period {
+    fn from(word: PeriodWord) -> Self {
+        match word {
+            PeriodWord::Day => Self::Day,
+            PeriodWord::Month => Self::Month,
+            PeriodWord::Total => Self::Total,
+        }
+    }
+}
+
+fn read_scope(text: &str) -> Result<Scope, String> {
+    let (word, key) = text.split_once(':').unwrap_or((text, ""));
+    Scope::parse(word, key).ok_or_else(|| "give all, client:ID, campaign:ID or job:ID".to_owned())
+}
+
+pub(crate) async fn execute(budgets: Budgets) -> Ending {
+    let database_url =
+        budgets.database_url.ok_or("DATABASE_URL is not set: postgres://user:password@host/database")?;
+    let pool = schema::connect(&database_url).await?;
+    let mut tx = pool.begin().await?;
+    let bell = match budgets.command {
+        Command::List => {
+            show(&mut tx).await?;
+            Bell::silent()
+        }
+        Command::Set(set) => {
+            if !budgets::knows_zone(&mut tx, &set.zone).await? {
+                return Err(
+                    format!("{} is not the name of a time zone, such as Europe/Berlin", set.zone).into()
+                );
+            }
+            let Which { scope, period } = set.which;
+            let budget =
+                Budget { scope, period: period.into(), zone: set.zone, soft: set.soft, hard: set.hard };
+            budgets::set(&mut tx, &budget).await?;
+            show(&mut tx).await?;
+            wake_all(&mut tx).await?
+        }
+        Command::Remove(Which { scope, period }) => {
+            if !budgets::remove(&mut tx, &scope, period.into()).await? {
+                return Err("there is no such budget; `spool budget list` shows all".into());
+            }
+            wake_all(&mut tx).await?
+        }
+        Command::Stop { why } => {
+            budgets::stop(&mut tx, &why, &user()).await?;
+            println!("all new spending is stopped; `spool budget resume` lifts it");
+            Bell::silent()
+        }
+        Command::Resume => {
+            if !budgets::go_on(&mut tx).await? {
+                return Err("spending is not stopped".into());
+            }
+            wake_all(&mut tx).await?
+        }
+    };
+    tx.commit().await?;
+    bell.ring_now(&pool).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn user() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "a shell".to_owned())
+}
+
+/// There may be money now: everything that waits for some looks again, longest first.
+async fn wake_all(conn: &mut PgConnection) -> Result<Bell, Box<dyn std::error::Error + Send + Sync>> {
+    let mut bell = Bell::silent();
+    for task in budgets::waiting(conn).await? {
+        bell.merge(control::wake(conn, TaskId(task)).await?.bell);
+    }
+    Ok(bell)
+}
+
+async fn show(conn: &mut PgConnection) -> Result<(), spool_db::error::DbError> {
+    for Standing { budget, reserved, settled, turns_at, .. } in budgets::list(conn).await? {
+        let key = budget.scope.key();
+        let whose = if key.is_empty() { "all".to_owned() } else { format!("{}:{key}", budget.scope.word()) };
+        let limit =
+            |limit: Option<Micros>| limit.map_or_else(|| "none".to_owned(), |limit| limit.to_string());
+        let turns = turns_at.map(|at| format!(", turns at {at}")).unwrap_or_default();
+        println!(
+            "{whose} per {}: {settled} spent, {reserved} held; soft limit {}, hard limit {}{turns}",
+            budget.period.as_str(),
+            limit(budget.soft),
+            limit(budget.hard)
+        );
+    }
+    if let Some(stop) = budgets::stopped(conn).await? {
+        println!("ALL SPENDING IS STOPPED since {} by {}: {}", stop.at, stop.by, stop.why);
+    }
+    Ok(())
+}

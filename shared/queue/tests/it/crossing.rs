@@ -1,0 +1,127 @@
+//! Commands that cross each other and a worker that goes on. Nothing deadlocks, nothing is lost or doubled.
+
+use std::time::Duration;
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use spool_queue::{
+    Batch, ControlError, Done, Failure, OnFailure, Outcome, TaskId, control,
+    control::Reach,
+    inspect::{self, Dead},
+};
+use sqlx::{PgConnection, PgPool};
+
+use crate::harness::{Running, Step, act, quick, step};
+
+const GROUPS: u64 = 4;
+const ROUNDS: usize = 60;
+
+fn group(chance: &mut StdRng) -> String {
+    format!("g{}", chance.random_range(0..GROUPS))
+}
+
+/// Fails, parks, stands in for itself or just ends, as chance has it.
+fn fickle() -> Step {
+    Step(act(|_: Value, run| async move {
+        match rand::random_range(0..10) {
+            0 | 1 => Err(Failure::fail("told", "chance")),
+            2 => Ok(Outcome::park_in(Duration::from_millis(5), "chance").into()),
+            3 => Err(Failure::retry("chance", "again")),
+            4 if run.attempt() == 1 => {
+                let mut tx = run.pool().begin().await?;
+                let mut batch = Batch::new();
+                let part = batch.add(step(json!("part")).group_key(run.group_key().unwrap_or("g0")));
+                batch.in_place_of(part, run.task_id());
+                let made = batch.insert(&mut tx).await?;
+                Ok(run.commit_with(tx, Outcome::done(), made.bell).await?)
+            }
+            _ => Ok(Done::nothing()),
+        }
+    }))
+}
+
+async fn enqueue_graph(conn: &mut PgConnection, chance: &mut StdRng) {
+    let mut batch = Batch::new();
+    let slots: Vec<_> = (0..8)
+        .map(|n| {
+            let mut task = step(json!(n)).group_key(group(chance));
+            if chance.random_bool(0.1) {
+                task = task.deadline(chrono::DateTime::from_timestamp(1_000_000_000, 0).unwrap());
+            }
+            batch.add(task)
+        })
+        .collect();
+    for _ in 0..12 {
+        let (a, b) = (chance.random_range(0..8), chance.random_range(0..8));
+        let rule = [OnFailure::Cancel, OnFailure::Count, OnFailure::Run][chance.random_range(0..3)];
+        // Not always the later one waits for the earlier one: the order of the numbers is not that of the graph.
+        let (parent, child) = (a.min(b), a.max(b));
+        if parent != child {
+            batch.after(slots[7 - child], slots[7 - parent], rule);
+        }
+    }
+    for &slot in &slots {
+        batch.at_least(slot, chance.random_range(0..3));
+    }
+    let _ = batch.insert(conn).await.unwrap();
+}
+
+async fn command(conn: &mut PgConnection, chance: &mut StdRng) -> Result<(), ControlError> {
+    let reach = if chance.random() { Reach::Alone } else { Reach::Downstream };
+    let some = TaskId(chance.random_range(1..400));
+    match chance.random_range(0..9) {
+        0 => control::cancel_group(conn, &group(chance), "storm").await.map(drop),
+        1 => control::cancel_task(conn, some, "storm").await.map(drop),
+        2 | 3 => control::retry_where(conn, &Dead::failed().group_key(group(chance)), reach).await.map(drop),
+        4 => control::retry_where(conn, &Dead::canceled().group_key(group(chance)), reach).await.map(drop),
+        5 => match control::retry(conn, some, reach).await {
+            Err(ControlError::NotDead(_)) => Ok(()),
+            other => other.map(drop),
+        },
+        6 => control::run_now(conn, some).await.map(drop),
+        7 => inspect::timeline(conn, some).await.map(drop),
+        _ => {
+            enqueue_graph(conn, chance).await;
+            Ok(())
+        }
+    }
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn commands_that_cross_neither_deadlock_nor_break_a_task(pool: PgPool) {
+    let worker = Running::start(quick("w", &pool).slots("main", 8).handler(fickle())).await;
+    let storms: Vec<_> = (0..4)
+        .map(|seed| {
+            let pool = pool.clone();
+            tokio::spawn(async move {
+                let mut chance = StdRng::seed_from_u64(seed);
+                for _ in 0..ROUNDS {
+                    let mut tx = pool.begin().await.unwrap();
+                    command(&mut tx, &mut chance).await.unwrap();
+                    tx.commit().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for storm in storms {
+        storm.await.unwrap();
+    }
+    worker.stop().await;
+    let deadlocks = sqlx::query_scalar!(
+        r#"select deadlocks as "n!" from pg_stat_database where datname = current_database()"#
+    );
+    assert_eq!(deadlocks.fetch_one(&pool).await.unwrap(), 0);
+    let wrong = sqlx::query!(
+        r#"select (select count(*) from queue.task t where waits <> (select count(*) from queue.edge e where e.child = t.id)) as "counters!",
+                  (select count(*) from queue.edge e where not exists (select from queue.task t where t.id = e.parent and t.has_children)) as "edges!",
+                  (select count(*) from queue.task t join queue.task_history h on h.id = t.id) as "twice!",
+                  (select count(*) from (select id from queue.task_history group by id having count(*) > 1) d) as "ends!",
+                  (select last_value from queue.task_id) - (select count(*) from queue.task) - (select count(*) from queue.task_history) as "lost!""#
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!((wrong.counters, wrong.edges, wrong.twice, wrong.ends, wrong.lost), (0, 0, 0, 0, 0));
+    let ended = sqlx::query_scalar!(r#"select count(*) as "n!" from queue.task_history"#);
+    assert!(ended.fetch_one(&pool).await.unwrap() > 100);
+}
