@@ -44,7 +44,7 @@ pub struct Unique {
 pub enum Conflict {
     /// Nothing is enqueued; the number of the task that has the key is given back.
     Skip,
-    /// The task that has the key gets the payload, version, priority, start and all attempts of the new one, if it has not begun.
+    /// The task that has the key gets the payload, version, priority, start, deadline and all attempts of the new one, if it has not begun.
     /// One that runs or is parked is left as it is, as by `Skip`. [`Enqueued`](crate::Enqueued) says which of both happened.
     Replace,
     /// [`EnqueueError::Taken`](crate::EnqueueError::Taken).
