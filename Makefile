@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-memory migrate
+.PHONY: help bootstrap build demo dev test lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -68,6 +68,9 @@ bench-quick: bootstrap ## Measure the queue beside raw SQL (2 minutes)
 bench-soak: bootstrap ## Ten minutes at 70 % load: memory and latency of each
 	cargo build --release --locked -p spool -p spool-bench
 	$(BENCH) soak
+
+bench-micro: ## Time what is pure: planner and retry policy
+	cargo bench --locked --manifest-path bench/micro/Cargo.toml --target-dir $(TARGET)/micro
 
 bench-memory: bootstrap ## Measure memory while a film is made and 200 MB go in and out
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench

@@ -75,6 +75,9 @@ pub(crate) struct Orders {
     /// Tasks per second of `load`.
     #[arg(long, default_value_t = 0)]
     pub(crate) rate: u64,
+    /// `drain` answers after so many seconds with what is done by then; 0: not before the end.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) give_up: u64,
     /// More than this goes into each payload.
     #[arg(long, default_value_t = 0)]
     pub(crate) payload_bytes: usize,
@@ -100,6 +103,7 @@ pub(crate) struct Began {
 }
 
 /// Time and CPU of one measurement.
+#[derive(Clone, Copy)]
 struct Clock {
     started: Instant,
     cpu: f64,
@@ -108,6 +112,10 @@ struct Clock {
 impl Clock {
     fn start() -> Self {
         Self { cpu: cpu_seconds(), started: Instant::now() }
+    }
+
+    fn is_over(&self, give_up: u64) -> bool {
+        give_up > 0 && self.started.elapsed().as_secs() >= give_up
     }
 
     fn stop(&self, tasks: usize) -> Answer {

@@ -49,8 +49,8 @@ pub(super) async fn run(orders: &Orders) -> Result<Answer, BoxError> {
         }
         Action::Fill => fill(url, tasks).await,
         Action::Enqueue => enqueue(url, tasks).await,
-        Action::Drain => drain(url, tasks, 4, 200).await,
-        Action::DrainAlone => drain(url, tasks, 24, 1).await,
+        Action::Drain => drain(url, 4, 200, orders.give_up).await,
+        Action::DrainAlone => drain(url, 24, 1, orders.give_up).await,
         Action::Pickup => pickup(url, tasks).await,
         Action::Hold | Action::Share | Action::Idle | Action::Load => {
             Err("plain SQL has no worker that this could be asked of".into())
@@ -93,27 +93,31 @@ async fn enqueue(url: &str, tasks: usize) -> Result<Answer, BoxError> {
     Ok(clock.stop(tasks / CLIENTS * CLIENTS))
 }
 
-async fn drain(url: &str, tasks: usize, clients: usize, at_once: i64) -> Result<Answer, BoxError> {
+async fn drain(url: &str, clients: usize, at_once: i64, give_up: u64) -> Result<Answer, BoxError> {
     let pool: PgPool = pool(url, clients as u32).await?;
     let clock = Clock::start();
     let mut all = JoinSet::new();
     for _ in 0..clients {
         let mut conn = pool.acquire().await?;
         all.spawn(async move {
-            loop {
+            let mut done = 0;
+            while !clock.is_over(give_up) {
                 let claimed: Vec<Claimed> = sqlx::query_as(CLAIM).bind(at_once).fetch_all(&mut *conn).await?;
                 if claimed.is_empty() {
-                    return Ok::<(), sqlx::Error>(());
+                    break;
                 }
                 let ids: Vec<i64> = claimed.iter().map(|task| task.0).collect();
                 sqlx::query(FINISH).bind(&ids).execute(&mut *conn).await?;
+                done += ids.len();
             }
+            Ok::<usize, sqlx::Error>(done)
         });
     }
+    let mut done = 0;
     while let Some(client) = all.join_next().await {
-        client??;
+        done += client??;
     }
-    Ok(clock.stop(tasks))
+    Ok(clock.stop(done))
 }
 
 /// One connection inserts and rings, one listens, one claims.

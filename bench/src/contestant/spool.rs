@@ -135,7 +135,7 @@ pub(super) async fn run(orders: &Orders) -> Result<Answer, BoxError> {
             let builder = WorkerBuilder::new("bench", pool.clone())
                 .slots("main", ALONE_SLOTS)
                 .handler(Paid(Arc::clone(&done)));
-            timed(builder, &pool, &done, tasks).await
+            timed(builder, &pool, &done, orders).await
         }
         Action::Pickup => pickup(url, tasks).await,
         Action::Hold => {
@@ -192,24 +192,25 @@ async fn drain(url: &str, orders: &Orders) -> Result<Answer, BoxError> {
     if orders.config == Config::Tuned {
         builder = builder.slots("main", TUNED_SLOTS);
     }
-    timed(builder, &pool, &done, orders.tasks).await
+    timed(builder, &pool, &done, orders).await
 }
 
 async fn timed(
     builder: WorkerBuilder,
     pool: &PgPool,
     done: &AtomicUsize,
-    tasks: usize,
+    orders: &Orders,
 ) -> Result<Answer, BoxError> {
     let clock = Clock::start();
     let worker = Started::new(builder).await?;
-    while done.load(Ordering::Relaxed) < tasks {
+    while done.load(Ordering::Relaxed) < orders.tasks && !clock.is_over(orders.give_up) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    while !is_drained(pool).await? {
+    let count = done.load(Ordering::Relaxed);
+    while count >= orders.tasks && !is_drained(pool).await? {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let answer = clock.stop(tasks);
+    let answer = clock.stop(count);
     worker.stop().await;
     Ok(answer)
 }

@@ -52,7 +52,7 @@ fn tuned(tasks: usize) -> Trial<'static> {
 }
 
 async fn drain(bench: &mut Bench, spool: &Side, trial: Trial<'_>, what: &str) {
-    eprintln!("growth: {what}");
+    bench.say(&format!("growth: {what}"));
     let measured = bench.run(spool, trial).await;
     let row = bench.report.row(Section::Growth, what, spool.name, "tasks/s");
     match measured {
@@ -67,7 +67,7 @@ async fn drain(bench: &mut Bench, spool: &Side, trial: Trial<'_>, what: &str) {
 
 /// The rate of all together, from the start of the first to the end of the last, and the smallest and largest share.
 async fn shared(bench: &mut Bench, spool: &Side, processes: usize) -> Result<(f64, String), String> {
-    eprintln!("growth: {processes} worker processes");
+    bench.say(&format!("growth: {processes} worker processes"));
     let name = bench.database(spool, &Trial { filled: SHARED, ..Trial::default() }).await?;
     let url = bench.server.url(&name);
     let call = || Call { action: "share", config: Config::Default, url: &url, tasks: 0, more: Vec::new() };
@@ -91,7 +91,7 @@ async fn shared(bench: &mut Bench, spool: &Side, processes: usize) -> Result<(f6
 
 async fn idle(bench: &mut Bench, spool: &Side, workers: usize) -> Result<(), BoxError> {
     const SECONDS: u64 = 15;
-    eprintln!("idle: {workers} workers");
+    bench.say(&format!("idle: {workers} workers"));
     let name = bench.database(spool, &Trial::default()).await?;
     let url = bench.server.url(&name);
     let more = vec!["--seconds".to_owned(), SECONDS.to_string()];

@@ -24,6 +24,9 @@ use crate::{
 /// One run of one program; most take a second or two.
 const RUN_LIMIT: Duration = Duration::from_secs(60);
 
+/// Why a run was not even begun.
+const LATE: &str = "no time left";
+
 /// A database that is copied for each run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Template {
@@ -40,6 +43,7 @@ pub(crate) struct Bench {
     pub(crate) report: Report,
     postmaster: Option<Postmaster>,
     templates: HashMap<Template, Result<String, String>>,
+    started: Instant,
     until: Instant,
 }
 
@@ -93,7 +97,14 @@ impl Bench {
         let server = Server::new(url)?;
         let report = Report::new(server.settings().await?, rounds).await;
         let postmaster = server.postmaster().await.ok();
-        Ok(Self { server, report, postmaster, templates: HashMap::new(), until: Instant::now() + limit })
+        let started = Instant::now();
+        Ok(Self { server, report, postmaster, templates: HashMap::new(), started, until: started + limit })
+    }
+
+    /// Progress, for whoever waits.
+    pub(crate) fn say(&self, what: &str) {
+        let seconds = self.started.elapsed().as_secs();
+        eprintln!("{:02}:{:02} {what}", seconds / 60, seconds % 60);
     }
 
     pub(crate) fn is_late(&self) -> bool {
@@ -107,7 +118,7 @@ impl Bench {
     /// A database with what the trial needs. Its owner drops it.
     pub(crate) async fn database(&mut self, side: &Side, trial: &Trial<'_>) -> Result<String, String> {
         if self.is_late() {
-            return Err("no time left".to_owned());
+            return Err(LATE.to_owned());
         }
         side.program.check()?;
         let wanted = Template {

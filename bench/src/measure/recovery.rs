@@ -13,7 +13,7 @@ const WHAT: &str = "kill -9 with 24 tasks running, until all run elsewhere";
 pub(crate) async fn run(bench: &mut Bench, sides: &[Side]) {
     for side in sides.iter().filter(|side| side.rescue != "never") {
         let recovered = if side.rescue_measured {
-            eprintln!("recovery: {}", side.name);
+            bench.say(&format!("recovery: {}", side.name));
             recovery(bench, side).await
         } else {
             Err(format!("not waited for; documented: {}", side.rescue))

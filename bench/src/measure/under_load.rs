@@ -15,7 +15,7 @@ pub(crate) async fn run(bench: &mut Bench, spool: &Side) {
     };
     for percent in [25, 50, 75] {
         let rate = (capacity * f64::from(percent) / 100.0) as u64;
-        eprintln!("load: {percent} % of {capacity:.0}/s");
+        bench.say(&format!("load: {percent} % of {capacity:.0}/s"));
         let measured = bench.run(spool, load(rate, SECONDS)).await;
         let what = format!("at {percent} % of capacity, {rate}/s");
         let row = bench.report.row(Section::Load, &what, spool.name, "ms");
@@ -32,7 +32,7 @@ pub(crate) async fn run(bench: &mut Bench, spool: &Side) {
 
 /// What goes through when senders and worker do all they can on the same machine.
 pub(crate) async fn capacity(bench: &mut Bench, spool: &Side) -> Result<f64, String> {
-    eprintln!("load: capacity");
+    bench.say("load: capacity");
     let measured = bench.run(spool, load(0, 4)).await?;
     let row = bench.report.row(Section::Load, "capacity: enqueued and done at once", spool.name, "tasks/s");
     row.figures.push(measured.rate());

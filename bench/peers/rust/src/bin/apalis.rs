@@ -1,5 +1,6 @@
 //! apalis-postgres.
 //!
+//! Default: batch 10, LISTEN beside a poll every 100 ms. Without both, a worker that was idle once did not wake up.
 //! Tuned: batch 200, `lock_tasks(false)`, LISTEN beside a poll every 50 ms, a task of the runtime for each of 24 at once.
 
 use std::time::Duration;
@@ -64,7 +65,10 @@ impl Peer for Apalis {
             tokio::spawn(worker.run())
         } else {
             let config = Config::default().queue(QUEUE);
-            let backend = PostgresStorage::new(&self.pool).with_config(config);
+            let backend = PostgresStorage::new(&self.pool)
+                .with_config(config)
+                .with_pubsub()
+                .poll_with_interval(Duration::from_millis(100));
             let worker =
                 WorkerBuilder::new("peer").backend(backend).data(work).concurrency(slots).build(handle);
             tokio::spawn(worker.run())
