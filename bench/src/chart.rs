@@ -50,7 +50,7 @@ pub(crate) fn draw(report: &Report) -> String {
 /// Returns where the next panel begins.
 fn panel(body: &mut String, top: f64, work: Work, rows: &[&Row]) -> f64 {
     let better = if work.is_latency() {
-        "ms, median; shorter is better"
+        "ms, median, on a logarithmic scale; shorter is better"
     } else {
         "tasks per second; longer is better"
     };
@@ -61,7 +61,9 @@ fn panel(body: &mut String, top: f64, work: Work, rows: &[&Row]) -> f64 {
         work.title()
     );
     let longest = rows.iter().map(|row| range(&row.figures).1).fold(0.0, f64::max);
-    let scale = |figure: f64| figure / longest * LONGEST_BAR;
+    // Latencies of one millisecond and of half a second stand in one panel.
+    let length = |figure: f64| if work.is_latency() { figure.ln_1p() } else { figure };
+    let scale = |figure: f64| length(figure) / length(longest) * LONGEST_BAR;
     let mut y = top + HEAD;
     for row in rows {
         let middle = median(&row.figures);
