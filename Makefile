@@ -1,11 +1,13 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test test-pg18 lint sqlx sqlx-check openapi openapi-check deny bench bench-memory migrate
+.PHONY: help bootstrap build demo dev test test-pg18 lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
 SPOOL    := $(TARGET)/debug/spool
+# On a Postgres of its own with the durability that Postgres comes with.
+BENCH    := $(TARGET)/release/spool postgres run --durable -- $(TARGET)/release/spool-bench
 # One set of features for every cargo call, so that nothing is compiled twice.
 FEATURES := --features spool-worker/crash-points
 ALL      := --workspace --locked $(FEATURES)
@@ -57,9 +59,21 @@ openapi-check:
 	@$(TARGET)/debug/spool-api openapi | diff --brief - docs/openapi.json >/dev/null \
 	  || { echo "docs/openapi.json is not what the code says: run make openapi and commit"; exit 1; }
 
-bench: bootstrap ## Measure the queue on this machine, beside raw SQL
+bench: bootstrap ## Measure the queue beside raw SQL and other queues, and rewrite docs/benchmarks.md (25 minutes)
 	cargo build --release --locked -p spool -p spool-bench
-	$(TARGET)/release/spool postgres run --durable -- $(TARGET)/release/spool-bench queue
+	scripts/bench-peers.sh $(TARGET)/peers
+	$(BENCH) queue --peers $(TARGET)/peers --page docs/benchmarks.md
+
+bench-quick: bootstrap ## Measure the queue beside raw SQL (2 minutes)
+	cargo build --release --locked -p spool -p spool-bench
+	$(BENCH) queue --quick
+
+bench-soak: bootstrap ## Ten minutes at 70 % load: memory and latency of each
+	cargo build --release --locked -p spool -p spool-bench
+	$(BENCH) soak
+
+bench-micro: ## Time what is pure: planner and retry policy
+	cargo bench --locked --manifest-path bench/micro/Cargo.toml --target-dir $(TARGET)/micro
 
 bench-memory: bootstrap ## Measure memory while a film is made and 200 MB go in and out
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench

@@ -1,4 +1,4 @@
-//! The database that the benchmark makes and drops, and everything about it that is neither Spool nor its ceiling.
+//! The databases that the benchmark makes and drops, and everything about them that is neither Spool nor its ceiling.
 #![expect(
     clippy::disallowed_methods,
     reason = "the statements are about databases that do not exist when this is compiled"
@@ -11,44 +11,152 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
-use crate::figures::BoxError;
+use crate::{figures::BoxError, server_cpu::Postmaster};
 
-pub(crate) struct Database {
-    server: PgConnectOptions,
-    name: String,
+/// Every connection is there before anything is timed.
+pub(crate) async fn pool(url: &str, connections: u32) -> Result<PgPool, BoxError> {
+    let options = PgPoolOptions::new().max_connections(connections).min_connections(connections);
+    Ok(options.test_before_acquire(false).connect(url).await?)
 }
 
-impl Database {
-    pub(crate) async fn create(url: &str) -> Result<Self, BoxError> {
-        let server = PgConnectOptions::from_str(url)?;
-        let name = format!("spool_bench_{}", std::process::id());
-        let mut conn = PgConnection::connect_with(&server).await?;
-        sqlx::query(AssertSqlSafe(format!("create database {name}"))).execute(&mut conn).await?;
-        conn.close().await?;
-        Ok(Self { server, name })
+/// Whether Spool has nothing left that could be done now.
+pub(crate) async fn is_drained(pool: &PgPool) -> Result<bool, BoxError> {
+    let sql = "select not exists (select from queue.task where queue = 'main' and state = 0)
+                  and not exists (select from queue.task where worker_id is not null)";
+    Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
+}
+
+/// What lies in a database beside the tasks of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Backlog {
+    pub(crate) finished: u32,
+    pub(crate) future: u32,
+    pub(crate) blocked: u32,
+}
+
+/// One server, and the databases of this run on it.
+pub(crate) struct Server {
+    options: PgConnectOptions,
+    /// Up to the name of the database. Other libraries know other parameters, so there are none.
+    address: String,
+    made: Vec<String>,
+}
+
+impl Server {
+    pub(crate) fn new(url: &str) -> Result<Self, BoxError> {
+        let (address, _) =
+            url.split('?').next().unwrap_or(url).rsplit_once('/').ok_or("a URL with a database")?;
+        Ok(Self { options: PgConnectOptions::from_str(url)?, address: address.to_owned(), made: Vec::new() })
     }
 
-    pub(crate) async fn drop(self) -> Result<(), BoxError> {
-        let mut conn = PgConnection::connect_with(&self.server).await?;
-        sqlx::query(AssertSqlSafe(format!("drop database {} with (force)", self.name)))
-            .execute(&mut conn)
-            .await?;
+    async fn admin(&self) -> Result<PgConnection, BoxError> {
+        Ok(PgConnection::connect_with(&self.options).await?)
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("{}/{name}", self.address)
+    }
+
+    /// A new database, empty or like another one, with nothing left to be written to disk.
+    pub(crate) async fn create(&mut self, template: Option<&str>) -> Result<String, BoxError> {
+        let name = format!("spool_bench_{}_{}", std::process::id(), self.made.len());
+        let template = template.unwrap_or("template0");
+        let mut conn = self.admin().await?;
+        let sql = format!("create database {name} template {template} strategy file_copy");
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await?;
+        sqlx::raw_sql("checkpoint").execute(&mut conn).await?;
+        conn.close().await?;
+        self.made.push(name.clone());
+        Ok(name)
+    }
+
+    pub(crate) async fn drop(&self, name: &str) -> Result<(), BoxError> {
+        let mut conn = self.admin().await?;
+        let sql = format!("drop database if exists {name} with (force)");
+        sqlx::query(AssertSqlSafe(sql)).execute(&mut conn).await?;
         conn.close().await?;
         Ok(())
     }
 
-    pub(crate) fn options(&self) -> PgConnectOptions {
-        self.server.clone().database(&self.name)
+    pub(crate) async fn drop_all(&self) {
+        for name in &self.made {
+            if let Err(error) = self.drop(name).await {
+                eprintln!("{name} is left behind: {error}");
+            }
+        }
     }
 
-    pub(crate) async fn pool(&self, connections: u32) -> Result<PgPool, BoxError> {
-        let options = PgPoolOptions::new().max_connections(connections).min_connections(connections);
-        Ok(options.test_before_acquire(false).connect_with(self.options()).await?)
+    /// So that neither a checkpoint nor a vacuum of the preparation falls into the measurement.
+    pub(crate) async fn settle(&self, name: &str) -> Result<(), BoxError> {
+        let mut conn = PgConnection::connect(&self.url(name)).await?;
+        sqlx::raw_sql("vacuum analyze").execute(&mut conn).await?;
+        sqlx::raw_sql("checkpoint").execute(&mut conn).await?;
+        conn.close().await?;
+        Ok(())
+    }
+
+    /// Puts a past and a future into a database of Spool or of the ceiling.
+    pub(crate) async fn lay(&self, name: &str, raw: bool, backlog: Backlog) -> Result<(), BoxError> {
+        let mut conn = PgConnection::connect(&self.url(name)).await?;
+        let Backlog { finished, future, blocked } = backlog;
+        let payload = r#"{"job": 1, "scene": "0190f3a1-7c1e-7000-8000-0123456789ab"}"#;
+        let sql = if raw {
+            format!(
+                "insert into real (queue, kind, payload, state, attempt, finished_at)
+                     select 'main', 'noop', '{payload}', 2, 1, now() from generate_series(1, {finished});
+                 insert into real (queue, kind, payload, state, run_at)
+                     select 'main', 'noop', '{payload}', 3, now() + interval '1 day' + n * interval '1 second' from generate_series(1, {future}) n;
+                 insert into real (queue, kind, payload, state) select 'main', 'noop', '{payload}', 4 from generate_series(1, {blocked})"
+            )
+        } else {
+            format!(
+                "insert into queue.task_history (id, finished_at, created_at, run_at, started_at, lease_token, worker_id, parks, state, priority,
+                         version, attempt, queue, kind, payload)
+                     select nextval('queue.task_id'), now(), now(), now(), now(), n, 1, 0, 5, 0, 1, 1, 'main', 'noop', '{payload}'
+                     from generate_series(1, {finished}) n;
+                 insert into queue.task (queue, kind, payload, state, run_at)
+                     select 'main', 'noop', '{payload}', 1, now() + interval '1 day' + n * interval '1 second' from generate_series(1, {future}) n;
+                 with made as (insert into queue.task (queue, kind, payload, state, waits)
+                                   select 'main', 'noop', '{payload}', 3, 1 from generate_series(1, {blocked}) returning id)
+                 insert into queue.edge (parent, child, run_anyway)
+                     select (select min(id) from queue.task), id, false from made"
+            )
+        };
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut conn).await?;
+        conn.close().await?;
+        self.settle(name).await
+    }
+
+    /// Transactions that have ended in a database; each statement outside of one is one.
+    pub(crate) async fn transactions(&self, name: &str) -> Result<i64, BoxError> {
+        let mut conn = self.admin().await?;
+        let sql = "select xact_commit + xact_rollback from pg_stat_database where datname = $1";
+        let count = sqlx::query_scalar(sql).bind(name).fetch_one(&mut conn).await?;
+        conn.close().await?;
+        Ok(count)
+    }
+
+    /// A transaction that still sees the database as it is now.
+    pub(crate) async fn snapshot(&self, name: &str) -> Result<PgConnection, BoxError> {
+        let mut conn = PgConnection::connect(&self.url(name)).await?;
+        sqlx::raw_sql("begin isolation level repeatable read; select count(*) from pg_class")
+            .execute(&mut conn)
+            .await?;
+        Ok(conn)
+    }
+
+    /// The server's processes, if it runs on this machine.
+    pub(crate) async fn postmaster(&self) -> Result<Postmaster, BoxError> {
+        let mut conn = self.admin().await?;
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut conn).await?;
+        let found = Postmaster::of_backend(pid);
+        conn.close().await?;
+        found
     }
 
     /// The moment and the settings that the figures depend on.
     pub(crate) async fn settings(&self) -> Result<(String, Vec<(String, String)>), BoxError> {
-        let mut conn = PgConnection::connect_with(&self.server).await?;
+        let mut conn = self.admin().await?;
         let now =
             sqlx::query_scalar("select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')")
                 .fetch_one(&mut conn)
@@ -61,36 +169,5 @@ impl Database {
         .await?;
         conn.close().await?;
         Ok((now, settings))
-    }
-
-    /// An empty queue and an empty table of the ceiling.
-    pub(crate) async fn reset(&self) -> Result<(), BoxError> {
-        let pool = self.pool(1).await?;
-        sqlx::raw_sql("drop schema if exists queue cascade; drop table if exists real")
-            .execute(&pool)
-            .await?;
-        sqlx::raw_sql(
-            "create table real (
-                 id bigserial primary key, queue text not null, kind text not null, payload jsonb not null, state smallint not null default 0,
-                 priority smallint not null default 0, run_at timestamptz not null default now(), attempt smallint not null default 0,
-                 max_attempts smallint not null default 5, lease_token bigint, lease_until timestamptz, created_at timestamptz not null default now(),
-                 finished_at timestamptz, last_error text);
-             create index real_ready on real (queue, priority, run_at, id) where state = 0;
-             create index real_running on real (lease_until) where state = 1",
-        )
-        .execute(&pool)
-        .await?;
-        spool_queue::migrate(&pool).await?;
-        pool.close().await;
-        Ok(())
-    }
-
-    /// So that neither a checkpoint nor a vacuum of the preparation falls into the measurement.
-    pub(crate) async fn settle(&self) -> Result<(), BoxError> {
-        let mut conn = PgConnection::connect_with(&self.options()).await?;
-        sqlx::raw_sql("vacuum analyze").execute(&mut conn).await?;
-        sqlx::raw_sql("checkpoint").execute(&mut conn).await?;
-        conn.close().await?;
-        Ok(())
     }
 }

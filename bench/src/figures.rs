@@ -1,71 +1,46 @@
-//! Numbers of several rounds and what they come to.
+//! Numbers of several runs and what they come to.
 
-use serde::Serialize;
+use std::time::Duration;
 
 /// Any error of a benchmark: it ends the run.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Latencies of one round in milliseconds.
-pub(crate) struct Latency {
-    pub(crate) p50: f64,
-    pub(crate) p99: f64,
+/// Latencies, each to one per cent, however many.
+#[derive(Debug, Default)]
+pub(crate) struct Histogram {
+    counts: Vec<u64>,
+    total: usize,
 }
 
-impl Latency {
-    pub(crate) fn of(mut millis: Vec<f64>) -> Self {
-        millis.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let index = ((millis.len() as f64 * share) as usize).min(millis.len().saturating_sub(1));
-            millis.get(index).copied().unwrap_or(f64::NAN)
-        };
-        Self { p50: at(0.5), p99: at(0.99) }
-    }
-}
+/// Two neighbours differ by this factor; the first ends at one microsecond.
+const STEP: f64 = 1.01;
 
-/// One workload over all rounds.
-#[derive(Debug, Serialize)]
-pub(crate) struct Series {
-    pub(crate) name: &'static str,
-    pub(crate) unit: &'static str,
-    pub(crate) ceiling: Vec<f64>,
-    pub(crate) spool: Vec<f64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) ceiling_p99: Vec<f64>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) spool_p99: Vec<f64>,
-}
-
-impl Series {
-    pub(crate) const fn new(name: &'static str, unit: &'static str) -> Self {
-        Self {
-            name,
-            unit,
-            ceiling: Vec::new(),
-            spool: Vec::new(),
-            ceiling_p99: Vec::new(),
-            spool_p99: Vec::new(),
+impl Histogram {
+    pub(crate) fn record(&mut self, latency: Duration) {
+        let micros = latency.as_secs_f64() * 1e6;
+        let bucket = if micros <= 1.0 { 0 } else { micros.log(STEP).ceil() as usize };
+        if bucket >= self.counts.len() {
+            self.counts.resize(bucket + 1, 0);
         }
+        self.counts[bucket] += 1;
+        self.total += 1;
     }
 
-    pub(crate) fn ceiling(&mut self, figure: f64) {
-        self.ceiling.push(figure);
+    pub(crate) const fn count(&self) -> usize {
+        self.total
     }
 
-    pub(crate) fn spool(&mut self, figure: f64) {
-        self.spool.push(figure);
-    }
-
-    pub(crate) fn ceiling_tail(&mut self, figure: f64) {
-        self.ceiling_p99.push(figure);
-    }
-
-    pub(crate) fn spool_tail(&mut self, figure: f64) {
-        self.spool_p99.push(figure);
-    }
-
-    /// Spool's median by the ceiling's.
-    pub(crate) fn ratio(&self) -> f64 {
-        median(&self.spool) / median(&self.ceiling)
+    /// In milliseconds.
+    pub(crate) fn quantile(&self, share: f64) -> f64 {
+        let wanted = ((self.total as f64 * share).ceil() as u64).max(1);
+        let mut seen = 0;
+        for (bucket, count) in self.counts.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return STEP.powi(bucket as i32) / 1e3;
+            }
+        }
+        f64::NAN
     }
 }
 
@@ -99,8 +74,12 @@ mod tests {
     }
 
     #[test]
-    fn percentiles() {
-        let latency = Latency::of((1..=100).map(f64::from).collect());
-        assert_eq!((latency.p50, latency.p99), (51.0, 100.0));
+    fn quantiles_are_right_to_one_per_cent() {
+        let mut latencies = Histogram::default();
+        (1..=1000).for_each(|millis| latencies.record(Duration::from_millis(millis)));
+        assert_eq!(latencies.count(), 1000);
+        assert!((latencies.quantile(0.5) / 500.0 - 1.0).abs() < 0.011, "{}", latencies.quantile(0.5));
+        assert!((latencies.quantile(0.99) / 990.0 - 1.0).abs() < 0.011, "{}", latencies.quantile(0.99));
+        assert!(Histogram::default().quantile(0.5).is_nan());
     }
 }

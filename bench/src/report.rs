@@ -1,68 +1,115 @@
-//! The table that people read and the file that machines read.
+//! The file that machines read: every figure of a run, and what it was measured on.
 
-use std::{
-    fmt::Write,
-    path::{Path, PathBuf},
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    figures::{BoxError, median},
+    program::first_line_of,
+    roster::RAW,
 };
 
-use serde::Serialize;
-
-use crate::figures::{BoxError, Series, median, range};
-
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    measured_at: String,
-    cores: usize,
-    rounds: usize,
-    tasks: usize,
-    postgres: Vec<(String, String)>,
-    series: Vec<Series>,
+    pub(crate) measured_at: String,
+    pub(crate) commit: String,
+    pub(crate) cores: usize,
+    pub(crate) processor: String,
+    pub(crate) rounds: usize,
+    /// How busy the machine was before the first run: one-minute load average.
+    pub(crate) load_before: String,
+    pub(crate) postgres: Vec<(String, String)>,
+    pub(crate) rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Section {
+    Compare,
+    Growth,
+    Load,
+    Idle,
+    Recovery,
+}
+
+/// One side at one work, over all rounds.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) section: Section,
+    pub(crate) work: String,
+    pub(crate) side: String,
+    pub(crate) unit: String,
+    /// Rates, or medians of latencies.
+    pub(crate) figures: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) p99: Vec<f64>,
+    /// Seconds of CPU per 10,000 tasks, worker and Postgres.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cpu_per_10k: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) peak_mb: Vec<f64>,
+    /// The median by that of plain SQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ratio: Option<f64>,
+    /// Why a figure is missing, or what else is to be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) note: Option<String>,
 }
 
 impl Report {
-    pub(crate) fn new(
-        (measured_at, postgres): (String, Vec<(String, String)>),
-        rounds: usize,
-        tasks: usize,
-    ) -> Self {
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        Self { measured_at, cores, rounds, tasks, postgres, series: Vec::new() }
-    }
-
-    pub(crate) fn series(&mut self, name: &'static str, unit: &'static str) -> &mut Series {
-        let index = self.series.iter().position(|series| series.name == name).unwrap_or_else(|| {
-            self.series.push(Series::new(name, unit));
-            self.series.len() - 1
-        });
-        &mut self.series[index]
-    }
-
-    pub(crate) fn table(&self) -> String {
-        let mut table = String::from(
-            "\nworkload | unit | raw SQL: median (min-max) | Spool: median (min-max) | Spool / raw\n--- | --- | --- | --- | ---\n",
-        );
-        for series in &self.series {
-            row(&mut table, series.name, series.unit, &series.ceiling, &series.spool);
-            if !series.spool_p99.is_empty() {
-                row(
-                    &mut table,
-                    &format!("{}, p99", series.name),
-                    series.unit,
-                    &series.ceiling_p99,
-                    &series.spool_p99,
-                );
-            }
+    pub(crate) async fn new((measured_at, postgres): (String, Vec<(String, String)>), rounds: usize) -> Self {
+        let commit =
+            first_line_of("git", &["-c", "safe.directory=*", "describe", "--always", "--dirty"]).await;
+        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        Self {
+            measured_at,
+            commit: commit.unwrap_or_else(|| "unknown".to_owned()),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            processor: model.map_or("unknown", |(_, model)| model).to_owned(),
+            rounds,
+            load_before: load.split(' ').next().unwrap_or_default().to_owned(),
+            postgres,
+            rows: Vec::new(),
         }
-        let settings: Vec<String> =
-            self.postgres.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let _ = writeln!(
-            table,
-            "\n{} cores shared by server and client; {} rounds; {}",
-            self.cores,
-            self.rounds,
-            settings.join(" ")
-        );
-        table
+    }
+
+    pub(crate) fn row(&mut self, section: Section, work: &str, side: &str, unit: &'static str) -> &mut Row {
+        let found =
+            self.rows.iter().position(|row| row.section == section && row.work == work && row.side == side);
+        let index = found.unwrap_or_else(|| {
+            self.rows.push(Row {
+                section,
+                work: work.to_owned(),
+                side: side.to_owned(),
+                unit: unit.to_owned(),
+                figures: Vec::new(),
+                p99: Vec::new(),
+                cpu_per_10k: Vec::new(),
+                peak_mb: Vec::new(),
+                ratio: None,
+                note: None,
+            });
+            self.rows.len() - 1
+        });
+        &mut self.rows[index]
+    }
+
+    /// Compares each row with plain SQL at the same work.
+    pub(crate) fn rate(&mut self) {
+        let ceilings: Vec<(String, f64)> = self
+            .rows
+            .iter()
+            .filter(|row| row.side == RAW && !row.figures.is_empty())
+            .map(|row| (row.work.clone(), median(&row.figures)))
+            .collect();
+        for row in self.rows.iter_mut().filter(|row| !row.figures.is_empty()) {
+            let ceiling = ceilings.iter().find(|(work, _)| *work == row.work);
+            row.ratio =
+                ceiling.map(|(_, ceiling)| (median(&row.figures) / ceiling * 1000.0).round() / 1000.0);
+        }
     }
 
     /// # Errors
@@ -70,28 +117,13 @@ impl Report {
     pub(crate) fn write(&self, folder: &Path) -> Result<PathBuf, BoxError> {
         std::fs::create_dir_all(folder)?;
         let file = folder.join(format!("queue-{}.json", self.measured_at.replace(':', "")));
-        let mut value = serde_json::to_value(self)?;
-        if let Some(series) = value.get_mut("series").and_then(|series| series.as_array_mut()) {
-            for (json, series) in series.iter_mut().zip(&self.series) {
-                json["ratio"] = serde_json::json!((series.ratio() * 1000.0).round() / 1000.0);
-            }
-        }
-        std::fs::write(&file, serde_json::to_string_pretty(&value)? + "\n")?;
+        std::fs::write(&file, serde_json::to_string_pretty(self)? + "\n")?;
         Ok(file)
     }
-}
 
-fn row(table: &mut String, name: &str, unit: &str, ceiling: &[f64], spool: &[f64]) {
-    let digits = if unit == "ms" { 2 } else { 0 };
-    let cell = |figures: &[f64]| {
-        let (low, high) = range(figures);
-        format!("{:.digits$} ({low:.digits$}-{high:.digits$})", median(figures))
-    };
-    let _ = writeln!(
-        table,
-        "{name} | {unit} | {} | {} | {:.2}",
-        cell(ceiling),
-        cell(spool),
-        median(spool) / median(ceiling)
-    );
+    /// # Errors
+    /// When the file cannot be read.
+    pub(crate) fn read(file: &Path) -> Result<Self, BoxError> {
+        Ok(serde_json::from_str(&std::fs::read_to_string(file)?)?)
+    }
 }

@@ -33,7 +33,8 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("governor", &["worker"]),
 ];
 /// Where processes are started.
-const STARTERS: [&str; 2] = ["shared/media/src/ffmpeg.rs", "cli/src/supervisor/process.rs"];
+const STARTERS: [&str; 3] =
+    ["shared/media/src/ffmpeg.rs", "cli/src/supervisor/process.rs", "bench/src/program.rs"];
 /// Where checked SQL stands.
 const SQL: [&str; 2] = ["shared/queue/", "shared/db/"];
 

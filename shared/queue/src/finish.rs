@@ -112,6 +112,9 @@ async fn finish(
     Ok(ring.map_or(Written::Stale, Written::Yes))
 }
 
+// In these statements arrays stand in sub-selects: with their length in sight the planner scans the whole table for some hundred
+// ids, as long as it has fewer than about 90,000 rows, and all its dead rows with it while an old snapshot is open.
+
 /// Ends many runs whose tasks go on later. Returns those that were written, with their queue if they are ready at once.
 ///
 /// Missing are the stale ones, and those that were asked to stop.
@@ -132,8 +135,8 @@ pub(crate) async fn again_many(
     let workers: Vec<i64> = rows.iter().map(|row| row.fence.worker.0).collect();
     let written = sqlx::query!(
         r#"with given as (
-               select * from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
-                                    $9::smallint[], $10::boolean[], $11::bigint[])
+               select * from unnest((select $1::bigint[]), (select $2::bigint[]), (select $3::smallint[]), (select $4::bigint[]), (select $5::timestamptz[]), (select $6::text[]), (select $7::text[]), (select $8::text[]),
+                                    (select $9::smallint[]), (select $10::boolean[]), (select $11::bigint[]))
                         as u(id, token, state, delay_ms, at, why, class, error, code, counted, worker)),
            held as materialized (
                select t.id, t.wake, g.token, g.state, g.delay_ms, g.at, g.why, g.class, g.error, g.code, g.counted, g.worker
@@ -155,7 +158,7 @@ pub(crate) async fn again_many(
            noted as (
                insert into queue.run (task_id, lease_token, started_at, worker_id, attempt, outcome, counted, error_class, error)
                select m.id, m.token, s.claimed_at, m.worker, m.attempt, m.code, m.counted, m.class, m.error
-               from moved m join unnest($1::bigint[], $12::timestamptz[]) as s(id, claimed_at) on s.id = m.id
+               from moved m join unnest((select $1::bigint[]), (select $12::timestamptz[])) as s(id, claimed_at) on s.id = m.id
                where m.code > 0)
            select id as "id!", case when state = 0 then queue end as ring from moved"#,
         &ids,
@@ -192,7 +195,7 @@ pub(crate) async fn final_many(
     if plain {
         return sqlx::query_scalar!(
             "with gone as (
-                 delete from queue.task t using unnest($1::bigint[], $2::bigint[]) as u(id, token)
+                 delete from queue.task t using unnest((select $1::bigint[]), (select $2::bigint[])) as u(id, token)
                  where t.id = u.id and t.lease_token = u.token and t.state = 4 and not t.has_children
                  returning t.*)
              insert into queue.task_history (id, finished_at, created_at, run_at, started_at, lease_token, worker_id, parks, state, priority,
@@ -217,7 +220,7 @@ pub(crate) async fn final_many(
     sqlx::query_scalar!(
         "with gone as (
              delete from queue.task t
-             using unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::text[])
+             using unnest((select $1::bigint[]), (select $2::bigint[]), (select $3::smallint[]), (select $4::text[]), (select $5::text[]), (select $6::text[]), (select $7::text[]))
                        as u(id, token, state, output, class, error, why)
              where t.id = u.id and t.lease_token = u.token and t.state = 4 and not t.has_children
              returning t.*, u.state as end_state, u.output, u.class, u.error, u.why as end_why)

@@ -142,7 +142,7 @@ async fn set_deadlines(
         return Ok(());
     }
     sqlx::query!(
-        "update queue.task t set expires_at = u.at from unnest($1::bigint[], $2::timestamptz[]) as u(id, at) where t.id = u.id",
+        "update queue.task t set expires_at = u.at from unnest((select $1::bigint[]), (select $2::timestamptz[])) as u(id, at) where t.id = u.id",
         &deadlines.keys().copied().collect::<Vec<_>>(),
         &deadlines.values().copied().collect::<Vec<_>>() as &[Option<DateTime<Utc>>]
     )

@@ -88,7 +88,7 @@ pub(crate) async fn write(conn: &mut PgConnection, reports: &[Report]) -> Result
     sqlx::query_scalar!(
         "with held as materialized (
              select t.id, g.token, g.percent, g.note
-             from unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[]) as g(id, token, percent, note) join queue.task t on t.id = g.id
+             from unnest((select $1::bigint[]), (select $2::bigint[]), (select $3::smallint[]), (select $4::text[])) as g(id, token, percent, note) join queue.task t on t.id = g.id
              where t.lease_token = g.token and t.state = 4
              order by t.id for share of t skip locked)
          insert into queue.progress as p (task_id, lease_token, percent, note)
@@ -114,7 +114,7 @@ pub(crate) async fn remove(
 ) -> Result<(), sqlx::Error> {
     let (tasks, tokens): (Vec<i64>, Vec<i64>) = runs.iter().map(|(task, token)| (task.0, token.0)).unzip();
     sqlx::query!(
-        "delete from queue.progress p using unnest($1::bigint[], $2::bigint[]) as u(id, token)
+        "delete from queue.progress p using unnest((select $1::bigint[]), (select $2::bigint[])) as u(id, token)
          where p.task_id = u.id and p.lease_token = u.token and not exists (select from queue.task t where t.id = u.id)",
         &tasks,
         &tokens

@@ -70,9 +70,22 @@ async fn until_done(core: &Core) {
 async fn keep_house(core: &Core) -> Result<(), sqlx::Error> {
     let retention = retention::interval(core.retention);
     swept(core, &retention).await?;
+    forget_shares(core).await?;
     let made = made_ahead(core).await;
     dropped(core, &retention).await?;
     made
+}
+
+/// Shares of which nothing is said and that have no more than anybody: as good as none.
+async fn forget_shares(core: &Core) -> Result<(), sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    sqlx::query!(
+        "delete from queue.share s using queue.queue q
+         where q.name = s.queue and s.weight = 1 and s.max_running is null and s.served <= q.virtual_time"
+    )
+    .execute(&mut *session)
+    .await?;
+    session.done().await
 }
 
 async fn made_ahead(core: &Core) -> Result<(), sqlx::Error> {

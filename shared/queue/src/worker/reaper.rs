@@ -138,7 +138,7 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
     let claimed: Vec<_> = lost.iter().map(|lost| lost.claimed_at).collect();
     let mut session = core.watch.open().await?;
     let asked = sqlx::query!(
-        r#"with given as (select * from unnest($1::bigint[], $2::bigint[], $3::boolean[], $4::smallint[], $5::text[], $6::bigint[], $7::timestamptz[])
+        r#"with given as (select * from unnest((select $1::bigint[]), (select $2::bigint[]), (select $3::boolean[]), (select $4::smallint[]), (select $5::text[]), (select $6::bigint[]), (select $7::timestamptz[]))
                                         as u(id, token, dead, code, story, worker, claimed)),
            held as materialized (
                select t.id, g.token, g.dead, g.code, g.story, g.worker, g.claimed from given g join queue.task t on t.id = g.id

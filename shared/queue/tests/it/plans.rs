@@ -117,7 +117,7 @@ async fn no_hot_statement_reads_more_than_it_returns(pool: PgPool) {
             }
         }
         let _ = batch.insert(&mut conn).await.unwrap();
-        check(mode, "batch insert", &plans, &["Insert", "task_pkey"]);
+        check(mode, "batch insert", &plans, &["Insert", "task_pkey", "task_history_old_pkey"]);
 
         control::cancel_group(&mut conn, "later 7", "told to").await.unwrap();
         let group = if mode == "force_custom_plan" { "later 9" } else { "later 11" };
@@ -163,7 +163,10 @@ async fn work(mode: &str, pool: &PgPool, explained: &PgPool) {
     .execute(pool)
     .await
     .unwrap();
-    let worker = Running::start(quick(mode, explained).slots("main", 40).handler(Step(act(obedient)))).await;
+    // The history here is of all ages, and stays.
+    let worker =
+        quick(mode, explained).slots("main", 40).retention(Duration::MAX).handler(Step(act(obedient)));
+    let worker = Running::start(worker).await;
     until("the rescue, and some hundred ends", || async {
         sqlx::query_scalar!(
             r#"select (select count(*) from queue.task_history where id > 10000000) > 300

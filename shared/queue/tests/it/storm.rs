@@ -85,6 +85,7 @@ async fn check(pool: &PgPool) {
     assert!(enqueued > 500, "only {enqueued} tasks were enqueued: that is no storm");
     for (what, sql) in [
         ("waits", "select count(*) from queue.edge"),
+        ("violations", "select count(*) from queue.violation"),
         ("deadlocks", "select deadlocks from pg_stat_database where datname = current_database()"),
         (
             "tasks without exactly one row in the history",

@@ -1,0 +1,115 @@
+"""procrastinate, with the command line and the answer that all peers have (see bench/README.md).
+
+`procrastinate_peer.py <action> --config default|tuned --database-url URL --tasks N`. Both configurations are one: 24 coroutines in
+one process; its documentation names no setting that makes a worker faster.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import time
+
+import procrastinate
+import psycopg
+
+CLIENTS = 16
+BATCH = 1000
+SLOTS = 24
+LEFT = "select count(*) from (select from procrastinate_jobs where status <> 'succeeded' limit 1) left_over"
+
+
+def payload(job):
+    return {"job": job, "scene": "0190f3a1-7c1e-7000-8000-0123456789ab"}
+
+
+def say(line):
+    print(json.dumps(line), flush=True)
+
+
+def answer(tasks, started, cpu, millis=None):
+    line = {
+        "tasks": tasks,
+        "seconds": time.monotonic() - started,
+        "cpu_seconds": time.process_time() - cpu,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    if millis:
+        millis.sort()
+        line["p50_ms"] = millis[len(millis) // 2]
+        line["p99_ms"] = millis[min(int(len(millis) * 0.99), len(millis) - 1)]
+    say(line)
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("action", choices=["setup", "fill", "enqueue", "drain", "pickup", "hold"])
+    parser.add_argument("--config", choices=["default", "tuned"], default="default")
+    parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
+    parser.add_argument("--tasks", type=int, default=1000)
+    arguments = parser.parse_args()
+    tasks = arguments.tasks
+    app = procrastinate.App(
+        connector=procrastinate.PsycopgConnector(conninfo=arguments.database_url, min_size=16, max_size=24)
+    )
+    seen = []
+    sent = []
+
+    @app.task(name="noop")
+    async def noop(job, scene):
+        if arguments.action == "pickup":
+            seen.append((time.monotonic() - sent[job]) * 1e3)
+            return
+        seen.append(job)
+        if arguments.action == "hold":
+            say({"started": len(seen)})
+            await asyncio.Event().wait()
+
+    def work(slots):
+        return asyncio.create_task(app.run_worker_async(concurrency=slots, install_signal_handlers=False))
+
+    async with app.open_async():
+        cpu, started = time.process_time(), time.monotonic()
+        if arguments.action == "setup":
+            await app.schema_manager.apply_schema_async()
+        elif arguments.action == "fill":
+            for first in range(0, tasks, BATCH):
+                await noop.batch_defer_async(*(payload(job) for job in range(first, min(first + BATCH, tasks))))
+            answer(tasks, started, cpu)
+        elif arguments.action == "enqueue":
+
+            async def client():
+                for job in range(tasks // CLIENTS):
+                    await noop.defer_async(**payload(job))
+
+            await asyncio.gather(*(client() for _ in range(CLIENTS)))
+            answer(tasks // CLIENTS * CLIENTS, started, cpu)
+        elif arguments.action == "drain":
+            worker = work(SLOTS)
+            while len(seen) < tasks:
+                await asyncio.sleep(0.001)
+            async with await psycopg.AsyncConnection.connect(arguments.database_url, autocommit=True) as conn:
+                while (await (await conn.execute(LEFT)).fetchone())[0] > 0:
+                    await asyncio.sleep(0.002)
+            answer(tasks, started, cpu)
+            worker.cancel()
+        elif arguments.action == "pickup":
+            worker = work(SLOTS)
+            await asyncio.sleep(1)
+            cpu, started = time.process_time(), time.monotonic()
+            for job in range(tasks):
+                await asyncio.sleep(max(0, started + job * 0.02 - time.monotonic()))
+                sent.append(time.monotonic())
+                await noop.defer_async(**payload(job))
+            while len(seen) < tasks:
+                await asyncio.sleep(0.005)
+            answer(tasks, started, cpu, seen)
+            worker.cancel()
+        else:
+            await work(tasks)
+        # Not every worker can be stopped in bounded time.
+        os._exit(0)
+
+
+asyncio.run(main())
