@@ -83,7 +83,7 @@ impl NewTask {
         }
     }
 
-    /// Higher goes first; 0 is usual.
+    /// A head start of one minute a point, before or (below 0) behind others; 0 is usual. What has waited long enough goes first.
     pub fn priority(mut self, priority: i16) -> Self {
         self.priority = priority;
         self
