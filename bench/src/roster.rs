@@ -138,7 +138,7 @@ pub(crate) fn own(program: &Path) -> Vec<Side> {
             fenced: "every write, by a token per claim",
             history: "row per task, failed runs too",
             delivery: "at least once, at most one accepted result",
-            rescue: "lease 10 s, reaper 2 s",
+            rescue: "lease 10 s, reaper 2.5 s",
             rescue_measured: true,
             tasks: [20_000, 100_000, 100_000, 100_000],
         },

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 /// The channel of NOTIFY. Messages: `w <queue>` something is ready there; `x` a running task was asked to stop.
 pub(crate) const CHANNEL: &str = "spool_queue";
@@ -161,13 +161,17 @@ async fn drain(ringer: Arc<Ringer>, pool: PgPool) {
     }
 }
 
-/// In a transaction, because PgBouncer keeps one server only for that long.
+/// By the simple protocol: one round trip, and nothing that PgBouncer would have to keep between two.
 async fn send(pool: &PgPool, messages: &[String]) -> Result<(), sqlx::Error> {
-    let mut tx = pool.begin().await?;
-    sqlx::query!("select pg_notify($1, m) from unnest($2::text[]) as m", CHANNEL, messages)
-        .fetch_all(&mut *tx)
-        .await?;
-    tx.commit().await
+    let calls: Vec<String> =
+        messages.iter().map(|message| format!("pg_notify('{CHANNEL}', {})", literal(message))).collect();
+    sqlx::raw_sql(AssertSqlSafe(format!("select {}", calls.join(", ")))).execute(pool).await?;
+    Ok(())
+}
+
+/// As an escape string, which reads the same whatever `standard_conforming_strings` says.
+fn literal(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -177,6 +181,12 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_cannot_end_its_literal() {
+        assert_eq!(literal("w main"), "E'w main'");
+        assert_eq!(literal(r"w o'clock\"), r"E'w o''clock\\'");
+    }
 
     #[test]
     fn a_queue_is_named_once() {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often it is looked for dead workers.
-const INTERVAL: Duration = Duration::from_secs(2);
+const INTERVAL: Duration = Duration::from_millis(2500);
 /// Tasks per round.
 const LARGEST: i64 = 500;
 /// Before a task that ran past its deadline is tried again.

@@ -10,6 +10,7 @@ mod crossing;
 mod dag;
 mod dead;
 mod deadlines;
+mod doorbell;
 mod drain;
 mod enqueue;
 mod explain;
