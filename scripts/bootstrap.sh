@@ -56,10 +56,17 @@ if [[ " ${packages[*]} " == *" postgresql "* && ! -e /etc/postgresql-common/crea
   "${as_root[@]}" mkdir -p /etc/postgresql-common
   echo 'create_main_cluster = false' | "${as_root[@]}" tee /etc/postgresql-common/createcluster.conf >/dev/null
 fi
+# Packages that bring a service start it, unless this says no.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}" >/dev/null
-# Debian's pgbouncer starts a service; ours are private.
+# Not started now, and not at the next start of the machine either.
 if [[ " ${packages[*]} " == *" pgbouncer "* && -d /run/systemd/system ]]; then
-  "${as_root[@]}" systemctl disable --quiet --now pgbouncer
+  "${as_root[@]}" systemctl disable --quiet pgbouncer
 fi
