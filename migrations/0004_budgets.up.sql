@@ -66,6 +66,7 @@ CREATE TABLE spend_waits (
     since   timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX spend_waits_since ON spend_waits (since, task_id);
+CREATE INDEX spend_waits_job ON spend_waits (job_id);
 
 -- What the job waits for, for people, and until when at the latest.
 ALTER TABLE jobs ADD COLUMN parked_why text, ADD COLUMN parked_until timestamptz;

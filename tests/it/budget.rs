@@ -93,6 +93,26 @@ async fn spending_ends_at_the_hard_limit_and_goes_on_when_it_is_raised() {
     system.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_which_one_clip_is_bought_still_says_that_another_waits() {
+    let system = System::start(&Options { speed: 60.0, cheap_media: true, ..Options::default() }).await;
+    let campaign = system.campaign().await;
+    limit(&system, DOLLAR / 2).await;
+    let more = json!({"num_pairs": 2, "parameters": {"music": false}});
+    let id = system.approved_job(&campaign, more).await;
+    wait::until("one clip to be there", async || {
+        let scenes = system.get(&format!("/api/v3/jobs/{id}/scenes")).await;
+        scenes.to_string().contains("\"completed\"").then_some(())
+    })
+    .await;
+    assert_eq!(jobs(&system, &[id]).await[0]["parked"], "budget");
+    limit(&system, DOLLAR).await;
+    let job = system.finished(id).await;
+    assert_eq!((&job["status"], &job["parked"]), (&json!("completed"), &Value::Null), "{job}");
+    system.ledgers_agree(id, 2).await;
+    system.stop().await;
+}
+
 /// Attempts beyond the one that succeeded.
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
 async fn attempts_burnt(system: &System) -> i64 {

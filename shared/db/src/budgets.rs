@@ -289,9 +289,10 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Standing>, DbError> {
         .collect()
 }
 
-/// Notes that a task waits for money; a task that waits already keeps its place.
-pub async fn wait(conn: &mut PgConnection, task_id: i64, job_id: i64) -> Result<(), DbError> {
-    sqlx::query!(
+/// Notes that a task waits for money; a task that waits already keeps its place. Says whether it is new: then it must look once
+/// more, for a limit that was raised just before did not know of it.
+pub async fn wait(conn: &mut PgConnection, task_id: i64, job_id: i64) -> Result<bool, DbError> {
+    let noted = sqlx::query!(
         "INSERT INTO spend_waits (task_id, job_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         task_id,
         job_id
@@ -299,6 +300,23 @@ pub async fn wait(conn: &mut PgConnection, task_id: i64, job_id: i64) -> Result<
     .execute(conn)
     .await
     .doing("wait for money")?;
+    Ok(noted.rows_affected() == 1)
+}
+
+/// Whether a task of the job waits for money.
+pub async fn job_waits(conn: &mut PgConnection, job_id: i64) -> Result<bool, DbError> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM spend_waits WHERE job_id = $1) AS "waits!""#, job_id)
+        .fetch_one(conn)
+        .await
+        .doing("look for waits for money")
+}
+
+/// The job has ended: none of its tasks wants money.
+pub(crate) async fn job_waits_no_more(conn: &mut PgConnection, job_id: i64) -> Result<(), DbError> {
+    sqlx::query!("DELETE FROM spend_waits WHERE job_id = $1", job_id)
+        .execute(conn)
+        .await
+        .doing("end the job's waits for money")?;
     Ok(())
 }
 

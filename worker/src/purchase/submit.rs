@@ -113,10 +113,9 @@ async fn wait_for_money(
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let parked = Parked { what: "budget", why: why.clone(), until };
     jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
-    budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
-    let rest = until
-        .and_then(|at| (at - ctx.clock.now()).to_std().ok())
-        .map_or(MONEY_LOOK, |rest| rest.min(MONEY_LOOK));
+    let new = budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
+    let turn = until.and_then(|at| (at - ctx.clock.now()).to_std().ok());
+    let rest = if new { Duration::ZERO } else { turn.map_or(MONEY_LOOK, |turn| turn.min(MONEY_LOOK)) };
     Ok(run.commit(tx, park(rest, why)).await?)
 }
 
@@ -156,7 +155,9 @@ async fn record(
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let error = match answer {
         Ok(external_id) => {
-            jobs::park(&mut tx, order.slot.job_id, None).await?;
+            if !budgets::job_waits(&mut tx, order.slot.job_id).await? {
+                jobs::park(&mut tx, order.slot.job_id, None).await?;
+            }
             if !predictions::submitted(&mut tx, id, &external_id, false).await? {
                 tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
                 if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&external_id).await) {

@@ -1,5 +1,6 @@
--- As before, but a task whose deadline has passed is left for the sweep, and a run's hard deadline is never later than the task's.
-create or replace function queue.claim_limited(p_worker bigint, p_queue text, p_limit integer, p_kinds text[], p_deadlines_ms integer[], p_max_attempts smallint[], p_slack_ms integer)
+-- The claim of a limited queue: does to the tasks that it picks what the plain statement does. A task whose deadline has passed is
+-- left for the sweep, and a run's hard deadline is never later than the task's.
+create function queue.claim_limited(p_worker bigint, p_queue text, p_limit integer, p_kinds text[], p_deadlines_ms integer[], p_max_attempts smallint[], p_slack_ms integer)
 returns table (again_ms bigint, task queue.task) language plpgsql as $$
 declare
     picked record;
