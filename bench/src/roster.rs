@@ -134,7 +134,7 @@ pub(crate) fn own(program: &Path) -> Vec<Side> {
             name: SPOOL,
             program: contestant("spool"),
             version: env!("CARGO_PKG_VERSION"),
-            tuned: "1,000 slots",
+            tuned: "2,000 slots",
             fenced: "every write, by a token per claim",
             history: "row per task, failed runs too",
             delivery: "at least once, at most one accepted result",

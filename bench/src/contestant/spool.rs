@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// What "tuned" means: slots for tasks that take no time.
-const TUNED_SLOTS: usize = 1000;
+const TUNED_SLOTS: usize = 2000;
 const ALONE_SLOTS: usize = 24;
 
 /// Of the same size as the ceiling's.

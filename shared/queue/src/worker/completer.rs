@@ -24,7 +24,7 @@ use crate::{
 /// More than this in one statement gains nothing.
 const LARGEST: usize = 500;
 /// Statements at the same time.
-const FLUSHERS: usize = 2;
+pub(crate) const FLUSHERS: u32 = 3;
 
 /// A run that has ended, before that is written. Without an end there is nothing to write.
 pub(crate) struct Ended {
@@ -43,7 +43,7 @@ pub(crate) async fn run(core: Arc<Core>, mut ended: mpsc::Receiver<Ended>) {
     let mut buffer = Vec::with_capacity(LARGEST);
     loop {
         // While all flushers are busy, ends pile up and go together.
-        while flushes.len() >= FLUSHERS {
+        while flushes.len() >= FLUSHERS as usize {
             flushes.join_next().await;
         }
         if ended.recv_many(&mut buffer, LARGEST).await == 0 {

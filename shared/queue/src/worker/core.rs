@@ -21,7 +21,7 @@ use crate::{
     metrics,
     progress::Board,
     run::{Shared, StopReason},
-    worker::session::Sessions,
+    worker::{completer::FLUSHERS, session::Sessions},
 };
 
 pub(crate) struct Core {
@@ -111,7 +111,7 @@ impl Core {
         lanes: Vec<Arc<Lane>>,
         pool: PgPool,
     ) -> Self {
-        let work = Sessions::like(&pool, lanes.len() as u32 + 3, pgbouncer, true);
+        let work = Sessions::like(&pool, lanes.len() as u32 + 1 + FLUSHERS, pgbouncer, true);
         let watch = Sessions::like(&pool, 4, pgbouncer, false);
         let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
