@@ -14,7 +14,6 @@ use crate::{
     error::EnqueueError,
     id::TaskId,
     keys::{self, Taken},
-    metrics,
     rows::Rows,
     state::TaskState,
     task::{NewTask, Start},
@@ -68,7 +67,7 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
             return Err(EnqueueError::AlreadyFinal(old));
         }
     }
-    metrics::enqueued((0..tasks.len()).filter(new).map(|index| &tasks[index]));
+    bell.count((0..tasks.len()).filter(new).map(|index| &tasks[index]));
     let slots = |indices: Vec<usize>| indices.into_iter().map(Slot::at).collect();
     Ok(Enqueued { ids, existing: slots(settled.existing), replaced: slots(settled.replaced), bell })
 }
@@ -120,8 +119,8 @@ async fn one(
         None
     };
     Ok(id.map(|id| {
-        metrics::enqueued(std::iter::once(task));
         let mut made = Enqueued::new(vec![TaskId(id)]);
+        made.bell.count(std::iter::once(task));
         if task.start == Start::Now {
             made.bell.add(&task.queue);
         }
