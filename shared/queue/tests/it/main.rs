@@ -18,6 +18,7 @@ mod failures;
 mod family;
 mod fencing;
 mod harness;
+mod keys_again;
 mod lacking;
 mod limits;
 mod line;
