@@ -136,6 +136,11 @@ async fn supervise(
     if tokio::time::timeout(LAST_WRITES, loops_ended).await.is_err() {
         loops.abort_all();
     }
+    match tokio::time::timeout(LAST_WRITES, beat::hand_back_rest(&core)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => core.failed("hand back", &error),
+        Err(_) => core.failed("hand back", &sqlx::Error::PoolTimedOut),
+    }
     match tokio::time::timeout(LAST_WRITES, beat::sign_off(&core)).await {
         Ok(Ok(())) => tracing::info!(worker = %core.name, "signed off"),
         Ok(Err(error)) => core.failed("sign off", &error),
