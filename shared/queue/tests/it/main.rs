@@ -28,6 +28,7 @@ mod outcomes;
 mod pgbouncer;
 mod plain_sql;
 mod plans;
+mod poison;
 mod progress;
 mod recording;
 mod rescue;
