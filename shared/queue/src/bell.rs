@@ -11,6 +11,8 @@ use std::{
 
 use sqlx::{AssertSqlSafe, PgPool};
 
+use crate::{metrics, task::NewTask};
+
 /// The channel of NOTIFY. Messages: `w <queue>` something is ready there; `x` a running task was asked to stop.
 pub(crate) const CHANNEL: &str = "spool_queue";
 /// At most one NOTIFY per process and this long: its commit takes a lock that all databases of the server share.
@@ -20,6 +22,9 @@ const GAP: Duration = Duration::from_millis(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to tell the workers once the transaction is committed. A bell that is never rung costs latency, not tasks.
+///
+/// It also knows what was enqueued, and counts it (`spool_queue_enqueued_total`) when it is rung: only the caller knows that the
+/// transaction was committed. Drop it after a rollback, and ring it after a commit also when it is silent.
 ///
 /// It is `#[must_use]`, and so is [`Enqueued`](crate::Enqueued), which has one: forgetting it is a warning.
 ///
@@ -44,17 +49,45 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[must_use = "ring it after the commit, or the task waits for the next poll"]
 pub struct Bell {
     messages: BTreeSet<String>,
+    enqueued: Vec<Tally>,
+}
+
+/// Tasks that were inserted, and not counted yet.
+#[derive(Debug)]
+struct Tally {
+    queue: String,
+    kind: String,
+    tasks: u64,
 }
 
 impl Bell {
     /// Nothing to tell.
     pub const fn silent() -> Self {
-        Self { messages: BTreeSet::new() }
+        Self { messages: BTreeSet::new(), enqueued: Vec::new() }
     }
 
     /// Something is ready in these queues.
     pub(crate) fn of(queues: impl IntoIterator<Item = String>) -> Self {
-        Self { messages: queues.into_iter().map(|queue| format!("w {queue}")).collect() }
+        let messages = queues.into_iter().map(|queue| format!("w {queue}")).collect();
+        Self { messages, enqueued: Vec::new() }
+    }
+
+    /// These tasks count as enqueued when it is rung.
+    pub(crate) fn count<'t>(&mut self, tasks: impl Iterator<Item = &'t NewTask>) {
+        for task in tasks {
+            match self.enqueued.last_mut() {
+                Some(last) if last.queue == task.queue && last.kind == task.kind => last.tasks += 1,
+                _ => {
+                    self.enqueued.push(Tally { queue: task.queue.clone(), kind: task.kind.clone(), tasks: 1 })
+                }
+            }
+        }
+    }
+
+    fn counted(&mut self) {
+        for Tally { queue, kind, tasks } in std::mem::take(&mut self.enqueued) {
+            metrics::enqueued(queue, kind, tasks);
+        }
     }
 
     pub(crate) fn add(&mut self, queue: &str) {
@@ -74,9 +107,10 @@ impl Bell {
     /// Both.
     pub fn merge(&mut self, other: Self) {
         self.messages.extend(other.messages);
+        self.enqueued.extend(other.enqueued);
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there is nothing to tell the workers.
     pub fn is_silent(&self) -> bool {
         self.messages.is_empty()
     }
@@ -88,7 +122,8 @@ impl Bell {
         clippy::unused_async,
         reason = "callers await it, so that it may one day wait for the statement"
     )]
-    pub async fn ring(self, pool: &PgPool) {
+    pub async fn ring(mut self, pool: &PgPool) {
+        self.counted();
         if self.messages.is_empty() {
             return;
         }
@@ -103,7 +138,8 @@ impl Bell {
     ///
     /// # Errors
     /// When the database refuses; polling will find the tasks.
-    pub async fn ring_now(self, pool: &PgPool) -> Result<(), sqlx::Error> {
+    pub async fn ring_now(mut self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        self.counted();
         if self.messages.is_empty() {
             return Ok(());
         }

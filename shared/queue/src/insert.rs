@@ -14,7 +14,6 @@ use crate::{
     error::EnqueueError,
     id::TaskId,
     keys::{self, Taken},
-    metrics,
     rows::Rows,
     state::TaskState,
     task::{NewTask, Start},
@@ -39,6 +38,9 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
     }
     keys::digest(conn, &mut batch.tasks, &payloads).await?;
     let tasks = &batch.tasks;
+    if tasks.iter().any(|task| task.unique.is_some()) {
+        hold_parents(conn, &graph).await?;
+    }
     let mut ids: Vec<TaskId> = reserve(conn, tasks.len()).await?.into_iter().map(TaskId).collect();
     let mut taken = keys::take(conn, tasks, &ids).await?;
     let order: Vec<usize> = (0..tasks.len()).filter(|index| !taken.contains_key(index)).collect();
@@ -68,9 +70,27 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
             return Err(EnqueueError::AlreadyFinal(old));
         }
     }
-    metrics::enqueued((0..tasks.len()).filter(new).map(|index| &tasks[index]));
+    bell.count((0..tasks.len()).filter(new).map(|index| &tasks[index]));
     let slots = |indices: Vec<usize>| indices.into_iter().map(Slot::at).collect();
     Ok(Enqueued { ids, existing: slots(settled.existing), replaced: slots(settled.replaced), bell })
+}
+
+/// Tasks come before keys, in every transaction: who had a key and waited for a task could meet a run that holds its own task and
+/// waits for the key. So the parents that are known by their number are locked first.
+async fn hold_parents(conn: &mut PgConnection, graph: &Graph) -> Result<(), EnqueueError> {
+    let known = graph.edges.iter().filter_map(|edge| match edge.parent {
+        Parent::Existing(id) => Some(id.0),
+        Parent::Slot(_) => None,
+    });
+    let known: BTreeSet<i64> = known.collect();
+    if !known.is_empty() {
+        let known: Vec<i64> = known.into_iter().collect();
+        sqlx::query!("select queue.lock_all($1, false)", &known)
+            .execute(conn)
+            .await
+            .map_err(sql("locking the tasks to wait for"))?;
+    }
+    Ok(())
 }
 
 async fn reserve(conn: &mut PgConnection, count: usize) -> Result<Vec<i64>, EnqueueError> {
@@ -120,8 +140,8 @@ async fn one(
         None
     };
     Ok(id.map(|id| {
-        metrics::enqueued(std::iter::once(task));
         let mut made = Enqueued::new(vec![TaskId(id)]);
+        made.bell.count(std::iter::once(task));
         if task.start == Start::Now {
             made.bell.add(&task.queue);
         }

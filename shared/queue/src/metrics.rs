@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use metrics::{counter, gauge, histogram};
 
-use crate::task::NewTask;
-
 const ENQUEUED: &str = "spool_queue_enqueued_total";
 const ENDED: &str = "spool_queue_runs_total";
 const REFUSED: &str = "spool_queue_refused_total";
@@ -27,7 +25,10 @@ const CONNECTED: &str = "spool_queue_database_connected";
 /// Names, units and meaning of every metric, for whoever installs the recorder.
 pub fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
-    describe_counter!(ENQUEUED, "Tasks enqueued by this process, by queue and kind");
+    describe_counter!(
+        ENQUEUED,
+        "Tasks enqueued by this process whose bell was rung after the commit, by queue and kind"
+    );
     describe_counter!(ENDED, "Runs that ended, by kind and outcome");
     describe_counter!(REFUSED, "Outcomes that came after the lease was lost, by kind");
     describe_counter!(RESCUED, "Tasks taken from a dead worker or past their deadline, by reason");
@@ -49,15 +50,8 @@ pub fn describe() {
     describe_gauge!(CONNECTED, "1 while the worker reaches its database");
 }
 
-pub(crate) fn enqueued<'t>(tasks: impl Iterator<Item = &'t NewTask>) {
-    let mut tasks = tasks.peekable();
-    while let Some(first) = tasks.next() {
-        let mut count = 1;
-        while tasks.next_if(|task| task.queue == first.queue && task.kind == first.kind).is_some() {
-            count += 1;
-        }
-        counter!(ENQUEUED, "queue" => first.queue.clone(), "kind" => first.kind.clone()).increment(count);
-    }
+pub(crate) fn enqueued(queue: String, kind: String, tasks: u64) {
+    counter!(ENQUEUED, "queue" => queue, "kind" => kind).increment(tasks);
 }
 
 pub(crate) fn ended(kind: &str, outcome: &'static str, count: u64) {

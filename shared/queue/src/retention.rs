@@ -21,24 +21,41 @@ pub(crate) fn interval(retention: Duration) -> PgInterval {
     PgInterval { months: 0, days: 0, microseconds: i64::try_from(retention.as_micros()).unwrap_or(i64::MAX) }
 }
 
-/// Drops one partition that is older than the retention as a whole, and says which.
-pub(crate) async fn drop_one(
+/// Partitions that are older than the retention as a whole, the oldest first.
+pub(crate) async fn old_partitions(
     conn: &mut PgConnection,
     retention: &PgInterval,
-) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!("select queue.drop_partition($1)", retention).fetch_one(conn).await
+) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar!(r#"select queue.old_partitions($1) as "name!""#, retention).fetch_all(conn).await
+}
+
+/// Drops one of them. False: somebody else did.
+pub(crate) async fn drop_old(
+    conn: &mut PgConnection,
+    partition: &str,
+    retention: &PgInterval,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(r#"select queue.drop_old($1, $2) as "done!""#, partition, retention)
+        .fetch_one(conn)
+        .await
 }
 
 /// Deletes what is not in a partition of its own. True: there may be more.
 pub(crate) async fn sweep(conn: &mut PgConnection, retention: &PgInterval) -> Result<bool, sqlx::Error> {
     // Keys get an hour more: whoever takes one over at this moment makes its end later than that, which is seen when its row is locked here.
+    // What dead tasks had they may want again.
     let swept = sqlx::query_scalar!(
         r#"with keys as (
                delete from queue.hold h using (
                    select kind, key from queue.hold o
                    where until < now() - interval '1 hour' and not exists (select from queue.task t where t.id = o.task_id)
                    limit $1 for update skip locked) old
-               where h.kind = old.kind and h.key = old.key returning 1),
+               where h.kind = old.kind and h.key = old.key returning h.task_id, h.kind, h.key, h.span, h.until),
+           former as (
+               insert into queue.former_key (task_id, kind, key, span, until)
+               select k.task_id, k.kind, k.key, k.span, k.until from keys k
+               where exists (select from queue.task_history d where d.id = k.task_id and d.state in (6, 7))
+               on conflict do nothing),
            -- Rows that came when nobody had made their partition.
            histories as (
                delete from queue.task_history_default
@@ -56,6 +73,18 @@ pub(crate) async fn sweep(conn: &mut PgConnection, retention: &PgInterval) -> Re
     .fetch_one(conn)
     .await?;
     Ok(swept >= LARGEST)
+}
+
+/// Forgets the former keys of tasks that have succeeded or are forgotten themselves.
+pub(crate) async fn sweep_former_keys(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "delete from queue.former_key f
+         where not exists (select from queue.task t where t.id = f.task_id)
+           and not exists (select from queue.task_history d where d.id = f.task_id and d.state in (6, 7))"
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 #[cfg(test)]

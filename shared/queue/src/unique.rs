@@ -29,6 +29,8 @@ use std::time::Duration;
 /// Two enqueuers at once: the second waits for the first one's commit, then finds the key taken. Keys of the default are apart from
 /// the keys of the other three, so use one way for a key. A key longer than about 2,500 bytes is refused by Postgres.
 ///
+/// A task that failed or was canceled and is [retried](crate::control::retry) takes its key again, unless another has it meanwhile.
+///
 /// A period does not depend on the retention of the history: the key is remembered by itself until the period is over. Only that its
 /// holder failed cannot be known once the history has been dropped; then the key stays held until the end of the period.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,6 +28,8 @@ pub enum Reach {
 pub struct Retried {
     /// The tasks that came back.
     pub tasks: Vec<TaskId>,
+    /// Those that stay dead because another task has their unique key; of two with one key the newer comes back.
+    pub key_taken: Vec<TaskId>,
     /// To be rung after the commit.
     pub bell: Bell,
 }
@@ -35,10 +37,12 @@ pub struct Retried {
 /// What [`retry_where`] would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DryRun {
-    /// The tasks that the filter finds. Those whose unique key is taken, or that a dead task keeps from running, would stay dead.
+    /// The tasks that the filter finds. Those that a dead task keeps from running would stay dead.
     pub matching: Vec<DeadCount>,
     /// Tasks beyond these that were canceled because of them; 0 for [`Reach::Alone`].
     pub downstream: u64,
+    /// How many of all these would stay dead because another task has their unique key.
+    pub key_taken: u64,
 }
 
 impl DryRun {
@@ -49,7 +53,8 @@ impl DryRun {
 }
 
 /// Gives a failed or canceled task all its attempts again, under its own number. It waits again for those of its parents that are
-/// in the queue; dead ones are passed over, because somebody wants it to run. A deadline that has passed is dropped.
+/// in the queue; dead ones are passed over, because somebody wants it to run. A deadline that has passed is dropped. A unique key is
+/// held again as before, whatever it was held by; that of a calendar period that is over is not.
 ///
 /// # Errors
 /// [`ControlError::NotDead`] when it has not failed and was not canceled, or somebody else was faster;
@@ -77,19 +82,12 @@ pub async fn retry(conn: &mut PgConnection, task: TaskId, reach: Reach) -> Resul
     if retried.tasks.contains(&task) {
         return Ok(retried);
     }
-    let taken = sqlx::query_scalar!(
-        r#"select exists (select from queue.task_history h join queue.task t on t.kind = h.kind and t.unique_key = h.unique_key
-                          where h.id = $1 and h.state in (6, 7)) as "taken!""#,
-        task.0
-    )
-    .fetch_one(conn)
-    .await
-    .map_err(sql("looking why a task was not retried"))?;
+    let taken = retried.key_taken.contains(&task);
     Err(if taken { ControlError::KeyTaken(task) } else { ControlError::NotDead(task) })
 }
 
 /// Retries all dead tasks that the filter finds, in one statement of the caller's transaction. Those whose unique key is taken, and
-/// those that need a task that stays dead, are passed over.
+/// those that need a task that stays dead, are passed over; [`Retried::key_taken`] names the former.
 ///
 /// # Errors
 /// When the database refuses.
@@ -123,18 +121,23 @@ pub async fn retry_dry_run(
     reach: Reach,
 ) -> Result<DryRun, ControlError> {
     let matching = inspect::count_dead(conn, filter).await?;
-    let downstream = match reach {
-        Reach::Alone => 0,
+    let ids = found(conn, filter).await?;
+    let below = match reach {
+        Reach::Alone => Vec::new(),
         Reach::Downstream => {
-            let ids = found(conn, filter).await?;
-            sqlx::query_scalar!(r#"select count(*) as "n!" from queue.dead_below($1)"#, &ids)
-                .fetch_one(conn)
+            sqlx::query_scalar!(r#"select id as "id!" from queue.dead_below($1) as id"#, &ids)
+                .fetch_all(&mut *conn)
                 .await
-                .map_err(sql("counting what was canceled with the dead tasks"))?
-                .unsigned_abs()
+                .map_err(sql("listing what was canceled with the dead tasks"))?
         }
     };
-    Ok(DryRun { matching, downstream })
+    let downstream = below.len() as u64;
+    let key_taken =
+        sqlx::query_scalar!(r#"select count(*) as "n!" from queue.key_taken($1)"#, &[ids, below].concat())
+            .fetch_one(conn)
+            .await
+            .map_err(sql("counting dead tasks whose keys are taken"))?;
+    Ok(DryRun { matching, downstream, key_taken: key_taken.unsigned_abs() })
 }
 
 async fn found(conn: &mut PgConnection, filter: &Dead) -> Result<Vec<i64>, ControlError> {
@@ -150,7 +153,7 @@ async fn revive(
     force: bool,
 ) -> Result<Retried, ControlError> {
     let row = sqlx::query!(
-        r#"select revived as "revived!", ring as "ring!" from queue.revive($1, $2, $3)"#,
+        r#"select revived as "revived!", ring as "ring!", taken as "taken!" from queue.revive($1, $2, $3)"#,
         ids,
         reach == Reach::Downstream,
         force
@@ -158,5 +161,6 @@ async fn revive(
     .fetch_one(conn)
     .await
     .map_err(sql("retrying dead tasks"))?;
-    Ok(Retried { tasks: row.revived.into_iter().map(TaskId).collect(), bell: Bell::of(row.ring) })
+    let tasks = |ids: Vec<i64>| ids.into_iter().map(TaskId).collect();
+    Ok(Retried { tasks: tasks(row.revived), key_taken: tasks(row.taken), bell: Bell::of(row.ring) })
 }

@@ -45,7 +45,7 @@ impl From<sqlx::Error> for NotFired {
 /// How long until something is planned; none when nothing is.
 pub(crate) async fn next_in(conn: &mut PgConnection) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
-        "select extract(epoch from min(next_at) - now())::float8 from queue.schedule where paused_at is null"
+        "select extract(epoch from min(next_at) - now())::float8 from queue.schedule where paused_at is null and isfinite(next_at)"
     )
     .fetch_one(conn)
     .await?;
@@ -54,8 +54,9 @@ pub(crate) async fn next_in(conn: &mut PgConnection) -> Result<Option<Duration>,
 
 /// The schedule that is most overdue, but for these names. In a transaction of the caller, who rings after the commit.
 pub(crate) async fn fire_one(conn: &mut PgConnection, but: &[String]) -> Result<Fired, NotFired> {
+    // Whoever vanishes in the middle keeps the others from it no longer than that.
     let turn = sqlx::query_scalar!(
-        r#"select 1 as "one!" from queue.duty where name = 'schedule' for update skip locked"#
+        r#"select set_config('idle_in_transaction_session_timeout', '10s', true) as "set!" from queue.duty where name = 'schedule' for update skip locked"#
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -67,7 +68,7 @@ pub(crate) async fn fire_one(conn: &mut PgConnection, but: &[String]) -> Result<
         r#"select name, cron, zone, every_ms, missed, missed_at_most, overlap, planned_field, kind, queue, version, priority, group_key, share_key,
                   max_attempts, timeout_ms, payload::text as "payload!", next_at as "next_at!", now() as "now!"
            from queue.schedule
-           where paused_at is null and next_at <= now() and name <> all($1::text[])
+           where paused_at is null and next_at <= now() and isfinite(next_at) and name <> all($1::text[])
            order by next_at, name limit 1 for update skip locked"#,
         but
     )

@@ -181,7 +181,13 @@ async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
             }
         }
     });
-    hand_back_orphans(core, &answer.running).await
+    hand_back_orphans(core, answer.running.iter().filter(|row| row.old)).await
+}
+
+/// Before the worker signs off: what it claimed and never heard of waits for nobody's rescue.
+pub(crate) async fn hand_back_rest(core: &Core) -> Result<(), sqlx::Error> {
+    let answer = ask(core).await?;
+    hand_back_orphans(core, answer.running.iter()).await
 }
 
 /// A database or a network that stood still without breaking a connection looks like this and no other way.
@@ -230,7 +236,7 @@ async fn ask(core: &Core) -> Result<Answer, sqlx::Error> {
 }
 
 /// A claim whose answer was lost on the way leaves tasks that this worker holds without knowing it.
-async fn hand_back_orphans(core: &Core, running: &[Row]) -> Result<(), sqlx::Error> {
+async fn hand_back_orphans(core: &Core, running: impl Iterator<Item = &Row>) -> Result<(), sqlx::Error> {
     let again = Again {
         state: TaskState::Ready,
         delay: Duration::ZERO,
@@ -249,8 +255,7 @@ async fn hand_back_orphans(core: &Core, running: &[Row]) -> Result<(), sqlx::Err
             claimed_at: row.claimed_at,
         };
         running
-            .iter()
-            .filter(|row| row.old && !live.contains_key(&row.token.0))
+            .filter(|row| !live.contains_key(&row.token.0))
             .map(|row| AgainRow { fence: fence(row), again: &again })
             .collect()
     });

@@ -262,6 +262,13 @@ impl Backoff {
     }
 }
 
+/// The database lives and refused this statement, or somebody held its rows for too long: others may go well.
+pub(crate) fn is_of_one_row(error: &sqlx::Error) -> bool {
+    // 57: the server shuts down. 08: the connection broke.
+    let code = error.as_database_error().map(|error| error.code().unwrap_or_default());
+    code.is_some_and(|code| !code.starts_with("57P") && !code.starts_with("08"))
+}
+
 pub(crate) fn jittered(interval: Duration) -> Duration {
     interval.mul_f64(0.8 + 0.4 * rand::random::<f64>())
 }

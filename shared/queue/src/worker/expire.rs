@@ -6,13 +6,15 @@ use crate::{
     bell::Bell,
     insert::milliseconds,
     metrics, progress,
-    worker::core::{Core, jittered},
+    worker::core::{Core, is_of_one_row, jittered},
 };
 
 /// How often it is looked for tasks past their deadline.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Tasks per statement.
-const LARGEST: i32 = 500;
+const LARGEST: i64 = 500;
+/// A statement that is not answered for so long stands still with its connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(core: Arc<Core>) {
     let interval = INTERVAL.min(core.lease / 2);
@@ -40,18 +42,64 @@ async fn round(core: &Core, interval: Duration) -> Result<(), sqlx::Error> {
     if mine.is_none() {
         return Ok(());
     }
-    while expire(core).await? >= LARGEST as usize {}
+    expire_all(core).await?;
     let mut session = core.watch.open().await?;
     progress::sweep(&mut session).await?;
     session.done().await
 }
 
-async fn expire(core: &Core) -> Result<usize, sqlx::Error> {
+/// Each late task is looked at once in a round: together with others, and if that is refused alone.
+async fn expire_all(core: &Core) -> Result<(), sqlx::Error> {
+    let mut left: Vec<i64> = Vec::new();
+    loop {
+        let late = look(core, &left).await?;
+        match expire(core, &late).await {
+            Ok(ended) => left.extend(late.iter().filter(|id| !ended.contains(id))),
+            Err(error) if is_of_one_row(&error) => {
+                for &id in &late {
+                    match expire(core, &[id]).await {
+                        Ok(ended) if ended.is_empty() => left.push(id),
+                        Ok(_) => {}
+                        Err(error) if is_of_one_row(&error) => {
+                            tracing::warn!(worker = %core.name, task = id, %error, "a late task cannot be ended now; the others are");
+                            metrics::database_error("expire");
+                            left.push(id);
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        if late.len() < LARGEST as usize {
+            return Ok(());
+        }
+    }
+}
+
+async fn look(core: &Core, but: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
     let mut session = core.watch.open().await?;
-    let row = sqlx::query!(r#"select ended as "ended!", ring as "ring!" from queue.expire($1)"#, LARGEST)
-        .fetch_one(&mut *session)
-        .await?;
-    session.done().await?;
+    let asked = sqlx::query_scalar!(
+        "select id from queue.task where expires_at <= now() and worker_id is null and id <> all($2::bigint[]) order by expires_at limit $1",
+        LARGEST,
+        but
+    )
+    .fetch_all(&mut *session);
+    let answer = tokio::time::timeout(core.lease, asked).await;
+    core.watch.close(session, answer, core.lease).await
+}
+
+/// Those of these tasks that ended.
+async fn expire(core: &Core, late: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
+    if late.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut session = core.watch.open().await?;
+    let asked =
+        sqlx::query!(r#"select ended as "ended!", ring as "ring!" from queue.expire_tasks($1)"#, late)
+            .fetch_one(&mut *session);
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    let row = core.watch.close(session, answer, PATIENCE).await?;
     let count = row.ended.len();
     if count > 0 {
         tracing::warn!(worker = %core.name, tasks = count, "tasks were not done by their deadline: failed");
@@ -62,5 +110,5 @@ async fn expire(core: &Core) -> Result<usize, sqlx::Error> {
         }
         bell.ring(&core.watch.pool()).await;
     }
-    Ok(count)
+    Ok(row.ended)
 }

@@ -58,7 +58,7 @@ async fn look(core: &Core) -> Result<Seen, sqlx::Error> {
                select id from queue.task where state in (1, 2) and run_at <= now() order by run_at limit $2 for update skip locked),
            moved as (update queue.task t set state = 0, why = null where t.id = any(array(select id from due)) returning t.queue)
            select (select count(*) from moved) as "moved!",
-                  (select extract(epoch from min(t.run_at) - now()) * 1000 from queue.task t where t.state in (1, 2) and t.run_at > now())::float8 as next_ms,
+                  (select extract(epoch from min(t.run_at) - now()) * 1000 from queue.task t where t.state in (1, 2) and t.run_at > now() and t.run_at < 'infinity')::float8 as next_ms,
                   array(select q from unnest($1::text[]) q
                         where (exists (select from moved m where m.queue = q) or exists (select from queue.task t where t.queue = q and t.state = 0))
                           and not exists (select from queue.queue p where p.name = q and p.paused_at is not null)) as "ready!",

@@ -66,14 +66,23 @@ async fn until_done(core: &Core) {
     }
 }
 
-/// Each step in a transaction of its own, so that none holds its locks while the next one waits.
+/// Each step in a transaction of its own, so that none holds its locks while the next one waits. One that cannot be done keeps no
+/// other from it.
 async fn keep_house(core: &Core) -> Result<(), sqlx::Error> {
     let retention = retention::interval(core.retention);
-    swept(core, &retention).await?;
-    forget_shares(core).await?;
     let made = made_ahead(core).await;
-    dropped(core, &retention).await?;
-    made
+    let dropped = dropped(core, &retention).await;
+    let swept = swept(core, &retention).await;
+    let former = swept_former_keys(core).await;
+    let shares = forget_shares(core).await;
+    worst([made, dropped, swept, former, shares])
+}
+
+/// The first that is not just somebody in the way, else that somebody is.
+fn worst<const N: usize>(results: [Result<(), sqlx::Error>; N]) -> Result<(), sqlx::Error> {
+    let mut errors: Vec<sqlx::Error> = results.into_iter().filter_map(Result::err).collect();
+    errors.sort_by_key(retention::is_busy);
+    errors.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Shares of which nothing is said and that have no more than anybody: as good as none.
@@ -95,13 +104,38 @@ async fn made_ahead(core: &Core) -> Result<(), sqlx::Error> {
 }
 
 async fn dropped(core: &Core, retention: &PgInterval) -> Result<(), sqlx::Error> {
-    loop {
-        let mut session = core.watch.open().await?;
-        let dropped = retention::drop_one(&mut session, retention).await?;
-        session.done().await?;
-        let Some(partition) = dropped else { return Ok(()) };
-        tracing::info!(worker = %core.name, partition, "dropped, as everything in it is older than the retention");
+    let mut session = core.watch.open().await?;
+    let old = retention::old_partitions(&mut session, retention).await?;
+    session.done().await?;
+    let mut result = Ok(());
+    for partition in old {
+        match drop_old(core, &partition, retention).await {
+            Ok(true) => {
+                tracing::info!(worker = %core.name, partition, "dropped, as everything in it is older than the retention");
+            }
+            Ok(false) => {}
+            Err(error) => {
+                if !retention::is_busy(&error) {
+                    tracing::warn!(worker = %core.name, partition, %error, "an old partition cannot be dropped");
+                }
+                result = worst([result, Err(error)]);
+            }
+        }
     }
+    result
+}
+
+async fn drop_old(core: &Core, partition: &str, retention: &PgInterval) -> Result<bool, sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    let done = retention::drop_old(&mut session, partition, retention).await?;
+    session.done().await?;
+    Ok(done)
+}
+
+async fn swept_former_keys(core: &Core) -> Result<(), sqlx::Error> {
+    let mut session = core.watch.open().await?;
+    retention::sweep_former_keys(&mut session).await?;
+    session.done().await
 }
 
 async fn swept(core: &Core, retention: &PgInterval) -> Result<(), sqlx::Error> {

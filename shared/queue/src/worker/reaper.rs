@@ -13,7 +13,7 @@ use crate::{
     state::TaskState,
     worker::{
         beat::Contact,
-        core::{Core, jittered},
+        core::{Core, is_of_one_row, jittered},
     },
 };
 
@@ -78,41 +78,94 @@ async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<
     if dead > 0 {
         tracing::warn!(worker = %core.name, dead, "workers did not renew their lease");
     }
-    while rescue(core).await? as i64 >= LARGEST {}
+    rescue_all(core).await
+}
+
+/// Each lost task is looked at once in a round. First all that go on, which costs little; then those that end.
+async fn rescue_all(core: &Core) -> Result<(), sqlx::Error> {
+    let mut ending = Vec::new();
+    let mut after = 0;
+    loop {
+        let lost = look(core, after).await?;
+        let is_last = (lost.len() as i64) < LARGEST;
+        after = lost.last().map_or(after, |lost| lost.id);
+        let (again, end): (Vec<Lost>, Vec<Lost>) =
+            lost.into_iter().partition(|lost| lost.stop.is_none() && !lost.last);
+        ending.extend(end);
+        tell(core, give_back_all(core, again).await?).await;
+        if is_last {
+            break;
+        }
+    }
+    let mut unanswered = false;
+    for lost in ending {
+        let ended = end_it(core, &lost).await;
+        let again_unanswered =
+            std::mem::replace(&mut unanswered, matches!(ended, Err(sqlx::Error::PoolTimedOut)));
+        let bell = match ended {
+            Ok(bell) => bell,
+            // It may hang on so much that it takes long. Two in a row: the database does not answer.
+            Err(sqlx::Error::PoolTimedOut) if !again_unanswered => Bell::silent(),
+            Err(error) => passed_over(core, &lost, error)?,
+        };
+        tell(core, bell).await;
+    }
     Ok(())
 }
 
-/// One batch. Whatever makes a task rescuable cannot be undone, so the token is all that the writes must check.
-async fn rescue(core: &Core) -> Result<usize, sqlx::Error> {
+async fn tell(core: &Core, bell: Bell) {
+    if !bell.is_silent() {
+        core.wake_all();
+        bell.ring(&core.watch.pool()).await;
+    }
+}
+
+/// Whatever makes a task rescuable cannot be undone, so the token is all that the writes must check.
+async fn look(core: &Core, after: i64) -> Result<Vec<Lost>, sqlx::Error> {
     let mut session = core.watch.open().await?;
     let asked = sqlx::query_as!(
         Lost,
         r#"select t.id, t.lease_token as "token!", t.worker_id as "worker!", t.attempt, t.claimed_at as "claimed_at!",
                   t.attempt >= coalesce(t.max_attempts, $2) as "last!", t.cancel_why as stop, w.id is null as "dead!"
            from queue.task t left join queue.worker w on w.id = t.worker_id and w.dead_at is null
-           where t.worker_id is not null and (w.id is null or t.deadline_at < now())
+           where t.worker_id is not null and (w.id is null or t.deadline_at < now()) and t.id > $3
            order by t.id limit $1"#,
         LARGEST,
-        ATTEMPTS
+        ATTEMPTS,
+        after
     )
     .fetch_all(&mut *session);
     let answer = tokio::time::timeout(core.lease, asked).await;
-    let lost = core.watch.close(session, answer, core.lease).await?;
-    let count = lost.len();
-    let (again, end): (Vec<Lost>, Vec<Lost>) =
-        lost.into_iter().partition(|lost| lost.stop.is_none() && !lost.last);
+    core.watch.close(session, answer, core.lease).await
+}
+
+/// One that the database refuses to change, or that somebody holds, keeps no other from its rescue; the next round tries it again.
+fn passed_over(core: &Core, lost: &Lost, error: sqlx::Error) -> Result<Bell, sqlx::Error> {
+    if !is_of_one_row(&error) {
+        return Err(error);
+    }
+    tracing::warn!(worker = %core.name, task = lost.id, %error, "a lost task cannot be rescued now; the others are");
+    metrics::database_error("reap");
+    Ok(Bell::silent())
+}
+
+/// All in one statement; if that is refused, each in its own.
+async fn give_back_all(core: &Core, lost: Vec<Lost>) -> Result<Bell, sqlx::Error> {
+    if lost.is_empty() {
+        return Ok(Bell::silent());
+    }
+    match give_back(core, &lost).await {
+        Err(error) if is_of_one_row(&error) => {}
+        together => return together,
+    }
     let mut bell = Bell::silent();
-    if !again.is_empty() {
-        bell.merge(give_back(core, &again).await?);
+    for lost in &lost {
+        bell.merge(match give_back(core, std::slice::from_ref(lost)).await {
+            Ok(bell) => bell,
+            Err(error) => passed_over(core, lost, error)?,
+        });
     }
-    for lost in end {
-        bell.merge(end_it(core, &lost).await?);
-    }
-    if count > 0 {
-        core.wake_all();
-        bell.ring(&core.watch.pool()).await;
-    }
-    Ok(count)
+    Ok(bell)
 }
 
 fn outcome(lost: &Lost) -> RunOutcome {
@@ -179,7 +232,8 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
 /// It was asked to stop, or has no attempts left.
 async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
     let state = if lost.stop.is_some() { TaskState::Canceled } else { TaskState::Failed };
-    let mut session = core.watch.open().await?;
+    // It waits for no row for long.
+    let mut session = core.work.open_to_write().await?;
     let asked = sqlx::query_scalar!(
         "select queue.finish($1, $2, $3, null, $4, $5, $6)",
         lost.id,
@@ -191,7 +245,7 @@ async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
     )
     .fetch_one(&mut *session);
     let answer = tokio::time::timeout(core.lease, asked).await;
-    let ring = core.watch.close(session, answer, core.lease).await?;
+    let ring = core.work.close(session, answer, core.lease).await?;
     if ring.is_some() {
         tracing::warn!(
             task = lost.id,

@@ -1,8 +1,9 @@
 //! A worker that runs, and how it stops.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use apalis_core::worker::builder::WorkerBuilder as ApalisBuilder;
+use futures::FutureExt;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
@@ -12,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     id::WorkerId,
+    metrics,
     run::StopReason,
     worker::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
-        core::Core,
+        core::{Backoff, Core},
         expire, listener, lookout, maintain, reaper, reporter, scheduler,
     },
 };
@@ -83,15 +85,18 @@ async fn supervise(
     let (ended, to_complete) = mpsc::channel(ENDED);
     let completer = tokio::spawn(completer::run(Arc::clone(&core), to_complete));
     let mut loops = JoinSet::new();
-    loops.spawn(beat::run(Arc::clone(&core), healthy));
-    loops.spawn(reaper::run(Arc::clone(&core), since));
-    loops.spawn(lookout::run(Arc::clone(&core)));
-    loops.spawn(maintain::run(Arc::clone(&core)));
-    loops.spawn(scheduler::run(Arc::clone(&core)));
-    loops.spawn(expire::run(Arc::clone(&core)));
-    loops.spawn(reporter::run(Arc::clone(&core)));
+    let shared = || Arc::clone(&core);
+    let kept = shared();
+    loops.spawn(keep("heartbeat", shared(), move || beat::run(Arc::clone(&kept), healthy.clone())));
+    let kept = shared();
+    loops.spawn(keep("reap", shared(), move || reaper::run(Arc::clone(&kept), since.clone())));
+    loops.spawn(keep_alone("look", shared(), lookout::run));
+    loops.spawn(keep_alone("maintain", shared(), maintain::run));
+    loops.spawn(keep_alone("schedule", shared(), scheduler::run));
+    loops.spawn(keep_alone("expire", shared(), expire::run));
+    loops.spawn(keep_alone("progress", shared(), reporter::run));
     if core.listen {
-        loops.spawn(listener::run(Arc::clone(&core)));
+        loops.spawn(keep_alone("listen", shared(), listener::run));
     }
     let mut claimers = JoinSet::new();
     let mut lanes = JoinSet::new();
@@ -136,11 +141,34 @@ async fn supervise(
     if tokio::time::timeout(LAST_WRITES, loops_ended).await.is_err() {
         loops.abort_all();
     }
+    match tokio::time::timeout(LAST_WRITES, beat::hand_back_rest(&core)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => core.failed("hand back", &error),
+        Err(_) => core.failed("hand back", &sqlx::Error::PoolTimedOut),
+    }
     match tokio::time::timeout(LAST_WRITES, beat::sign_off(&core)).await {
         Ok(Ok(())) => tracing::info!(worker = %core.name, "signed off"),
         Ok(Err(error)) => core.failed("sign off", &error),
         Err(_) => core.failed("sign off", &sqlx::Error::PoolTimedOut),
     }
+}
+
+/// A row that a loop cannot even read (a time of another age) breaks it off; it goes on, and the worker with it.
+async fn keep<F: Future<Output = ()>>(name: &'static str, core: Arc<Core>, start: impl Fn() -> F) {
+    let mut backoff = Backoff::new();
+    while AssertUnwindSafe(start()).catch_unwind().await.is_err() {
+        tracing::error!(worker = %core.name, operation = name, "a loop of the worker panicked and is started again");
+        metrics::database_error(name);
+        if core.ending.is_cancelled() {
+            return;
+        }
+        backoff.pause().await;
+    }
+}
+
+async fn keep_alone<F: Future<Output = ()>>(name: &'static str, core: Arc<Core>, run: fn(Arc<Core>) -> F) {
+    let own = Arc::clone(&core);
+    keep(name, core, || run(Arc::clone(&own))).await;
 }
 
 /// Whether everything that ran has ended, and that is written, within the time.

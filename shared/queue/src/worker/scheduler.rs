@@ -11,6 +11,8 @@ use crate::{
 const LONGEST: Duration = Duration::from_secs(5);
 /// Somebody else fires what is due; it is looked whether that worked.
 const AFTER_OTHERS: Duration = Duration::from_millis(300);
+/// A firing that is not done in so long stands still with its connection. Its turn ends with it: see [`schedule::fire_one`].
+const PATIENCE: Duration = Duration::from_secs(30);
 /// So that many workers do not come at the same moment.
 const SPREAD: Duration = Duration::from_millis(50);
 
@@ -42,7 +44,8 @@ async fn turn(core: &Core) -> Result<Duration, sqlx::Error> {
             Some(next) => return Ok(next.min(LONGEST)),
             None => return Ok(LONGEST),
         }
-        match fire(core, &failed).await {
+        let fired = tokio::time::timeout(PATIENCE, fire(core, &failed)).await;
+        match fired.unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut.into())) {
             Ok(Fired::One(bell)) => bell.ring(&core.watch.pool()).await,
             Ok(Fired::NotOurTurn) => return Ok(AFTER_OTHERS),
             Ok(Fired::None) if failed.is_empty() => return Ok(AFTER_OTHERS),

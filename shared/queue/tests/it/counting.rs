@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use crate::{
     counts::Counts,
     harness::{
-        Running, Step, act, break_all, enqueue, outcomes, quick, step, until, until_ended, until_final,
+        Running, Step, act, break_all, enqueue, outcomes, quick, step, task, until, until_ended, until_final,
     },
     line::Line,
 };
@@ -100,6 +100,40 @@ async fn counters_agree_with_the_rows_though_connections_break_all_the_time(pool
     // Each claim whose answer came has its time from ready to started.
     assert_eq!(counts.all("spool_queue_pickup_seconds"), counts.all("spool_queue_claimed_total"));
     assert!(counts.all("spool_queue_claim_seconds") > 0 && counts.all("spool_queue_flush_seconds") > 0);
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn what_was_rolled_back_was_never_enqueued(pool: PgPool) {
+    let counts = Counts::default();
+    let _heard = metrics::set_default_local_recorder(&counts);
+    let enqueued = |kind| counts.with("spool_queue_enqueued_total", "kind", kind);
+    let batch = || {
+        let mut batch = Batch::new();
+        for n in 0..3 {
+            batch.add(step(json!(n)).delay(Duration::from_secs(3600)));
+        }
+        batch.add(task("other").unique_key("k"));
+        batch
+    };
+    let mut tx = pool.begin().await.unwrap();
+    let made = batch().insert(&mut tx).await.unwrap();
+    let alone = task("hasty").enqueue(&mut tx).await.unwrap();
+    drop((made, alone));
+    tx.rollback().await.unwrap();
+    assert_eq!(counts.all("spool_queue_enqueued_total"), 0);
+
+    let mut tx = pool.begin().await.unwrap();
+    let mut bell = batch().insert(&mut tx).await.unwrap().bell;
+    // The one with the key is there already.
+    bell.merge(batch().insert(&mut tx).await.unwrap().bell);
+    let hasty = task("hasty").delay(Duration::from_secs(3600)).enqueue(&mut tx).await.unwrap().bell;
+    tx.commit().await.unwrap();
+    assert_eq!(counts.all("spool_queue_enqueued_total"), 0);
+    bell.ring(&pool).await;
+    // There is nobody to tell, but it counts.
+    assert!(hasty.is_silent());
+    hasty.ring_now(&pool).await.unwrap();
+    assert_eq!((enqueued("step"), enqueued("other"), enqueued("hasty")), (6, 1, 1));
 }
 
 /// The end of a run takes effect, but the connection breaks before the answer comes.

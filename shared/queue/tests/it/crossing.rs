@@ -5,13 +5,13 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use spool_queue::{
-    Batch, ControlError, Done, Failure, OnFailure, Outcome, TaskId, control,
+    Batch, ControlError, Done, Failure, OnFailure, Outcome, TaskId, Unique, control,
     control::Reach,
     inspect::{self, Dead},
 };
 use sqlx::{PgConnection, PgPool};
 
-use crate::harness::{Running, Step, act, quick, step};
+use crate::harness::{Running, Step, act, enqueue, quick, sound, step, until};
 
 const GROUPS: u64 = 4;
 const ROUNDS: usize = 60;
@@ -107,6 +107,7 @@ async fn commands_that_cross_neither_deadlock_nor_break_a_task(pool: PgPool) {
         storm.await.unwrap();
     }
     worker.stop().await;
+    sound(&pool).await;
     let deadlocks = sqlx::query_scalar!(
         r#"select deadlocks as "n!" from pg_stat_database where datname = current_database()"#
     );
@@ -124,4 +125,43 @@ async fn commands_that_cross_neither_deadlock_nor_break_a_task(pool: PgPool) {
     assert_eq!((wrong.counters, wrong.edges, wrong.twice, wrong.ends, wrong.lost), (0, 0, 0, 0, 0));
     let ended = sqlx::query_scalar!(r#"select count(*) as "n!" from queue.task_history"#);
     assert!(ended.fetch_one(&pool).await.unwrap() > 100);
+}
+
+/// One transaction holds a task and then wants a key, as a run that has checked its lease does; the other wants both too.
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn who_waits_for_a_task_does_not_have_the_key_that_its_run_wants(pool: PgPool) {
+    let parent = enqueue(&pool, step(json!("parent")).delay(Duration::from_secs(3600))).await;
+    for unique in [Unique::by_key("k"), Unique::by_key("p").within(Duration::from_secs(3600))] {
+        let mut run = pool.begin().await.unwrap();
+        sqlx::query!("select id from queue.task where id = $1 for no key update", parent.0)
+            .fetch_one(&mut *run)
+            .await
+            .unwrap();
+        let (other, key) = (pool.clone(), unique.clone());
+        let waiting = tokio::spawn(async move {
+            let mut tx = other.begin().await.unwrap();
+            let mut batch = Batch::new();
+            let child = batch.add(step(json!("child")).unique(key));
+            batch.after_existing(child, parent, OnFailure::Run);
+            let made = batch.insert(&mut tx).await.map(|made| made.existing.len());
+            tx.commit().await.unwrap();
+            made
+        });
+        until("the other to wait for the task", || async {
+            sqlx::query_scalar!(
+                r#"select count(*) as "n!" from pg_stat_activity where datname = current_database() and state = 'active'
+                   and pid <> pg_backend_pid() and (query like '%lock_all(%' or query like '%expect(%')"#
+            )
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+                == 1
+        })
+        .await;
+        let made = step(json!("of the run")).unique(unique).enqueue(&mut run).await.unwrap();
+        assert!(made.existing.is_empty());
+        run.commit().await.unwrap();
+        made.bell.ring(&pool).await;
+        assert_eq!(waiting.await.unwrap().unwrap(), 1);
+    }
 }

@@ -109,8 +109,18 @@ pub(crate) async fn view(pool: &PgPool, id: TaskId) -> TaskView {
     inspect::task(&mut pool.acquire().await.unwrap(), id).await.unwrap().unwrap()
 }
 
+/// Every row is as it must be, at this moment. What waits for an end ([`until_final`], [`until_ended`]) looks too, with everything
+/// still going on around it.
+pub(crate) async fn sound(pool: &PgPool) {
+    let violations = sqlx::query!(r#"select task_id as "task!", what as "what!" from queue.violation"#);
+    let violations = violations.fetch_all(pool).await.unwrap();
+    let said: Vec<_> = violations.into_iter().map(|row| format!("task {}: {}", row.task, row.what)).collect();
+    assert_eq!(said, Vec::<String>::new(), "rows that are not as they must be");
+}
+
 pub(crate) async fn until_final(pool: &PgPool, id: TaskId) -> TaskView {
     until("the end of the task", || async { view(pool, id).await.state.is_final() }).await;
+    sound(pool).await;
     view(pool, id).await
 }
 
@@ -144,6 +154,7 @@ pub(crate) async fn until_ended(pool: &PgPool, tasks: i64) {
             .is_ok_and(|ended| ended >= tasks)
     })
     .await;
+    sound(pool).await;
 }
 
 /// Another claim of the same task, as a worker would make it that took the task over.

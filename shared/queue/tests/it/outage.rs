@@ -189,3 +189,20 @@ async fn a_worker_whose_connections_are_all_forgotten_keeps_its_lease_and_ends_i
     assert_eq!(outcomes(&pool, id).await, ["done"]);
     worker.stop().await;
 }
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_listener_whose_connection_was_forgotten_hears_again(pool: PgPool) {
+    let line = Line::to(&pool).await;
+    // By polling it would find nothing in the time of this test.
+    let builder = quick("w", &line.pool(&pool)).poll(Duration::from_secs(3600));
+    let worker = Running::start(builder.handler(Step(act(|_, _| async { Ok(Done::nothing()) })))).await;
+    let before = enqueue(&pool, step(json!("before"))).await;
+    until_final(&pool, before).await;
+    line.strand();
+    // The first is found when it listens again, the others are heard of.
+    for n in 0..3 {
+        let id = enqueue(&pool, step(json!(n))).await;
+        assert_eq!(until_final(&pool, id).await.attempt, 1);
+    }
+    worker.stop().await;
+}

@@ -38,15 +38,16 @@ async fn three_words_are_enough_and_the_task_runs(pool: PgPool) {
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn every_setting_has_a_name(pool: PgPool) {
     let all = "kind => 'step', queue => 'main', payload => json_build_object('a', 1), version => 3, priority => -2, delay => '1 hour',
-               group_key => 'g', share_key => 's', max_attempts => 7, timeout => '90 seconds'";
+               group_key => 'g', share_key => 's', max_attempts => 7, timeout => '90 seconds', deadline => '2999-01-01T00:00:00Z'";
     let (id, _) = call(&pool, all).await.unwrap();
-    let row = sqlx::query!("select version, priority, group_key, share_key, max_attempts, timeout_ms, run_at > now() + interval '59 minutes' as later, state from queue.task where id = $1", id.0)
+    let row = sqlx::query!("select version, priority, group_key, share_key, max_attempts, timeout_ms, expires_at, run_at > now() + interval '59 minutes' as later, state from queue.task where id = $1", id.0)
         .fetch_one(&pool)
         .await
         .unwrap();
     assert_eq!((row.version, row.priority, row.state, row.later), (3, -2, 1, Some(true)));
     assert_eq!((row.group_key.as_deref(), row.share_key.as_deref()), (Some("g"), Some("s")));
     assert_eq!((row.max_attempts, row.timeout_ms), (Some(7), Some(90_000)));
+    assert_eq!(row.expires_at, Some("2999-01-01T00:00:00Z".parse().unwrap()));
     let (past, _) = call(&pool, "'step', 'main', 'null', run_at => '2020-01-01T00:00:00Z'").await.unwrap();
     assert_eq!(view(&pool, past).await.state, TaskState::Ready);
 }
@@ -84,6 +85,28 @@ async fn keys_are_the_same_in_both_languages(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_deadline_is_that_of_the_task_that_is_to_be_done(pool: PgPool) {
+    let deadline =
+        || async { sqlx::query_scalar!("select expires_at from queue.task").fetch_one(&pool).await.unwrap() };
+    let at = |text: &str| Some(text.parse().unwrap());
+    let words = "'step', 'main', '1', delay => '1 hour', unique_key => 'k'";
+    call(&pool, &format!("{words}, deadline => '2998-01-01Z'")).await.unwrap();
+    assert_eq!(deadline().await, at("2998-01-01T00:00:00Z"));
+    call(&pool, &format!("{words}, deadline => '2999-01-01Z'")).await.unwrap();
+    assert_eq!(deadline().await, at("2998-01-01T00:00:00Z"));
+    call(&pool, &format!("{words}, deadline => '2999-01-01Z', on_conflict => 'replace'")).await.unwrap();
+    assert_eq!(deadline().await, at("2999-01-01T00:00:00Z"));
+    call(&pool, &format!("{words}, on_conflict => 'replace'")).await.unwrap();
+    assert_eq!(deadline().await, None);
+    // In the order of the words that there were before.
+    let old = "'mail', 'main', '1', 1, 0, null, null, null, 'queued', null, 'skip', 'g', 's', 3, '1 s'";
+    assert!(!call(&pool, old).await.unwrap().1);
+    call(&pool, "'late', 'main', '1', deadline => '2001-01-01Z'").await.unwrap();
+    let ended = sqlx::query_scalar!(r#"select ended as "ended!" from queue.expire(10)"#);
+    assert_eq!(ended.fetch_one(&pool).await.unwrap().len(), 1);
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn what_rust_refuses_is_refused_with_the_same_words(pool: PgPool) {
     let large = format!("'step', 'main', to_json(repeat('x', {PAYLOAD_LIMIT}))");
     let said = "enqueue: the payload of a step task has 65538 bytes, allowed are 65536; store it elsewhere and pass its key";
@@ -102,6 +125,11 @@ async fn what_rust_refuses_is_refused_with_the_same_words(pool: PgPool) {
         ("'step', 'main', '1', unique_key => 'k', unique_for => 'within'", "22023"),
         ("'step', 'main', '1', unique_key => 'k', unique_period => '1 hour'", "22023"),
         ("'step', 'main', '1', on_conflict => 'explode'", "22023"),
+        ("'step', 'main', '1', version => null", "22023"),
+        ("'step', 'main', '1', run_at => 'infinity'", "22023"),
+        ("'step', 'main', '1', run_at => '-infinity'", "22023"),
+        ("'step', 'main', '1', delay => '280000 years'", "22023"),
+        ("'step', 'main', '1', deadline => 'infinity'", "22023"),
         ("null, 'main', '1'", "22004"),
         ("'step', null, '1'", "22004"),
         ("'step', 'main', null", "22004"),

@@ -233,11 +233,13 @@ async fn without_overlap_a_moment_is_passed_over_while_the_last_task_is_there(po
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn one_that_cannot_be_fired_stops_no_other(pool: PgPool) {
-    for name in ["bad", "refused", "good"] {
+    for name in ["bad", "elsewhere", "good", "heavy", "refused"] {
         put(&pool, hourly(name)).await;
     }
     sqlx::raw_sql(
         "update queue.schedule set cron = 'every full moon', zone = 'UTC', every_ms = null where name = 'bad';
+         update queue.schedule set cron = '* * * * *', zone = 'Moon/Sea_of_Clouds', every_ms = null where name = 'elsewhere';
+         update queue.schedule set payload = json_build_object('x', repeat('x', 66000)) where name = 'heavy';
          create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
          create trigger refuse before update on queue.schedule for each row
              when (old.name = 'refused' and new.next_at > old.next_at) execute function refuse();",
@@ -245,16 +247,28 @@ async fn one_that_cannot_be_fired_stops_no_other(pool: PgPool) {
     .execute(&pool)
     .await
     .unwrap();
-    overdue(&pool, "bad", 3.0).await;
+    overdue(&pool, "bad", 5.0).await;
+    overdue(&pool, "elsewhere", 4.0).await;
+    overdue(&pool, "heavy", 3.0).await;
     overdue(&pool, "refused", 2.0).await;
     overdue(&pool, "good", 1.0).await;
+    // Postgres cannot subtract it, and no program can read it.
+    for (name, at) in [("past", "-infinity"), ("future", "infinity")] {
+        put(&pool, hourly(name)).await;
+        let text = format!("update queue.schedule set next_at = '{at}' where name = '{name}'");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(&pool).await.unwrap();
+    }
     let worker = worker(&pool, "w").await;
     until_ended(&pool, 1).await;
     worker.stop().await;
+    sqlx::query!("delete from queue.schedule where not isfinite(next_at)").execute(&pool).await.unwrap();
     assert_eq!(payloads(&pool).await.len(), 1);
     let seen = schedule::list(&mut pool.acquire().await.unwrap()).await.unwrap();
     let bad = &seen[0];
     assert!(bad.next_at.is_none() && bad.fault.as_ref().unwrap().contains("every full moon"), "{bad:?}");
+    for (stands, why) in [(&seen[1], "Moon/Sea_of_Clouds"), (&seen[3], "bytes")] {
+        assert!(stands.next_at.is_none() && stands.fault.as_ref().unwrap().contains(why), "{stands:?}");
+    }
     // Putting it right sets it going again.
     assert!(put(&pool, hourly("bad")).await.next_at.is_some());
 }

@@ -72,6 +72,25 @@ async fn what_is_not_finished_is_handed_back_without_an_attempt(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn what_was_claimed_and_never_arrived_is_handed_back_too(pool: PgPool) {
+    // No heartbeat comes that would do it.
+    let builder = quick("w", &pool).lease(Duration::from_secs(60)).heartbeat(Duration::from_secs(20));
+    let worker = Running::start(builder.handler(Step(act(|_, _| async { Ok(Done::nothing()) })))).await;
+    let id = sqlx::query_scalar!(
+        "insert into queue.task (queue, kind, payload, state, lease_token, worker_id, claimed_at, deadline_at, attempt)
+         values ('main', 'step', '1', 4, nextval('queue.lease_token'), $1, now(), now() + interval '1 hour', 1) returning id",
+        worker.worker.id().0
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    worker.stop().await;
+    let seen = view(&pool, spool_queue::TaskId(id)).await;
+    assert_eq!((seen.state, seen.attempt), (TaskState::Ready, 0));
+    assert_eq!(outcomes(&pool, seen.id).await, ["handed_back"]);
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn a_rolling_restart_loses_nothing(pool: PgPool) {
     let mut ids = Vec::new();
     for n in 0..200 {
