@@ -24,6 +24,7 @@ mod line;
 mod order;
 mod outage;
 mod outcomes;
+mod outlook;
 mod pgbouncer;
 mod plain_sql;
 mod plans;
