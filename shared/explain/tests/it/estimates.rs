@@ -35,7 +35,7 @@ async fn in_a_fair_queue_a_flood_does_not_go_before(pool: PgPool) {
         "Render of scene 1 is ready: more than 10000 ready tasks of queue predict go before it."
     );
     let fair = Limits { fair: true, ..Limits::default() };
-    limits::set(&mut stage.conn().await, "predict", &fair).await.unwrap();
+    limits::set(&mut *stage.conn().await, "predict", &fair).await.unwrap();
     let at = stage.task("render").await.position.unwrap();
     assert_eq!((at.ahead, at.order), (Some(1), Order::Fair), "one turn of the other");
 }

@@ -16,7 +16,7 @@ fn clock(at: DateTime<Utc>) -> String {
 }
 
 async fn set_limits(stage: &Stage, limits: Limits) {
-    limits::set(&mut stage.conn().await, "predict", &limits).await.unwrap();
+    limits::set(&mut *stage.conn().await, "predict", &limits).await.unwrap();
 }
 
 #[sqlx::test(migrations = false)]
@@ -79,7 +79,7 @@ async fn no_worker(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn pause_of_the_queue(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    control::pause(&mut stage.conn().await, "predict", "prices look wrong").await.unwrap();
+    control::pause(&mut *stage.conn().await, "predict", "prices look wrong").await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     let Gate::QueuePaused { queue, why, since } = gate else { panic!("{gate:?}") };
     assert_eq!((queue.as_str(), why.as_str()), ("predict", "prices look wrong"));
@@ -92,7 +92,7 @@ async fn pause_of_the_queue(pool: PgPool) {
     );
     let found = stage.explain().await;
     assert_eq!(found.estimated_end.reason.as_deref(), Some("nobody knows when queue predict is resumed"));
-    let _ = control::resume(&mut stage.conn().await, "predict").await.unwrap();
+    let _ = control::resume(&mut *stage.conn().await, "predict").await.unwrap();
     assert_eq!(stage.task("render").await.gates, []);
 }
 
@@ -101,7 +101,7 @@ async fn run_at(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let at = stage.explain().await.at + TimeDelta::try_minutes(20).unwrap();
     let id = stage.id("render").await;
-    let _ = control::snooze(&mut stage.conn().await, id, at).await.unwrap();
+    let _ = control::snooze(&mut *stage.conn().await, id, at).await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     assert_eq!(gate, Gate::RunAt { at, error: None });
     assert_eq!(sentence, format!("Render of scene 1 waits for its time: {}.", clock(at)));
@@ -172,7 +172,7 @@ async fn limit_of_the_share(pool: PgPool) {
     assert_eq!(stage.task("render").await.gates, [], "there is room");
     // What is said of one share goes before what is said of all.
     let one = Share { max_running: Some(1), ..Share::default() };
-    limits::set_share(&mut stage.conn().await, "predict", &client, one).await.unwrap();
+    limits::set_share(&mut *stage.conn().await, "predict", &client, one).await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     assert_eq!(gate, Gate::ShareLimit { queue: "predict".into(), share: client, limit: 1, running: 1 });
     assert_eq!(
@@ -236,7 +236,7 @@ async fn asked_to_stop(pool: PgPool) {
     let stage = Stage::new(pool).await;
     stage.run("render").await;
     let id = stage.id("render").await;
-    let _ = control::cancel_task(&mut stage.conn().await, id, "changed my mind").await.unwrap();
+    let _ = control::cancel_task(&mut *stage.conn().await, id, "changed my mind").await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     assert_eq!(gate, Gate::Stopping { why: "changed my mind".into() });
     assert_eq!(sentence, "Render of scene 1 was asked to stop: changed my mind.");

@@ -11,7 +11,7 @@ use crate::stage::Stage;
 /// Ends the job as `close` does, and its tasks as said.
 async fn end(stage: &Stage, tasks: &str, conclusion: &Conclusion) -> Explanation {
     stage.sql(&format!("{tasks}; delete from queue.edge")).await;
-    jobs::conclude(&mut stage.conn().await, stage.job, conclusion).await.unwrap();
+    jobs::conclude(&mut *stage.conn().await, stage.job, conclusion).await.unwrap();
     stage.explain().await
 }
 
@@ -63,7 +63,7 @@ async fn a_failed_job_names_what_failed_first(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn a_canceled_job_says_so(pool: PgPool) {
     let stage = Stage::pending(pool, 1, false).await;
-    jobs::conclude(&mut stage.conn().await, stage.job, &Conclusion::Canceled).await.unwrap();
+    jobs::conclude(&mut *stage.conn().await, stage.job, &Conclusion::Canceled).await.unwrap();
     let found = stage.explain().await;
     assert!(found.sentence.starts_with("Canceled at "), "{}", found.sentence);
     assert_eq!((found.gates.len(), found.tasks.len()), (0, 0));
@@ -84,7 +84,7 @@ async fn one_part_goes_on_while_another_waits(pool: PgPool) {
     stage.approve().await;
     stage.worker().await;
     stage.run("music").await;
-    spool_db::budgets::stop(&mut stage.conn().await, "enough", "ops").await.unwrap();
+    spool_db::budgets::stop(&mut *stage.conn().await, "enough", "ops").await.unwrap();
     // The second stretch waits for the first: it does not run.
     let found = stage.explain().await;
     assert!(

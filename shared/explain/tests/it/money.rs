@@ -17,7 +17,7 @@ use crate::stage::{CLIP, Stage};
 
 async fn limit(stage: &Stage, scope: Scope, period: Period, hard: i64) {
     let budget = Budget { scope, period, zone: "UTC".into(), soft: None, hard: Some(Micros(hard)) };
-    budgets::set(&mut stage.conn().await, &budget).await.unwrap();
+    budgets::set(&mut *stage.conn().await, &budget).await.unwrap();
 }
 
 fn turns_at(gate: &Gate) -> Option<DateTime<Utc>> {
@@ -104,7 +104,7 @@ async fn a_budget_that_never_turns(pool: PgPool) {
 #[sqlx::test(migrations = false)]
 async fn the_emergency_stop(pool: PgPool) {
     let stage = Stage::new(pool).await;
-    budgets::stop(&mut stage.conn().await, "prices look wrong", "ops").await.unwrap();
+    budgets::stop(&mut *stage.conn().await, "prices look wrong", "ops").await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     let Gate::EmergencyStop { why, since } = gate else { panic!("{gate:?}") };
     assert_eq!(why, "prices look wrong");
@@ -114,7 +114,7 @@ async fn the_emergency_stop(pool: PgPool) {
     );
     assert_eq!(sentence, format!("Render of scene 1 waits {clause}"));
     assert_eq!(stage.explain().await.sentence, format!("Waits {clause}"));
-    budgets::go_on(&mut stage.conn().await).await.unwrap();
+    budgets::go_on(&mut *stage.conn().await).await.unwrap();
     assert_eq!(stage.task("render").await.gates, []);
 }
 
@@ -122,9 +122,9 @@ async fn the_emergency_stop(pool: PgPool) {
 async fn a_pause_of_the_provider(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let hour = Duration::from_secs(3600);
-    limits::pause(&mut stage.conn().await, "replicate", "another/model", hour, "E6716").await.unwrap();
+    limits::pause(&mut *stage.conn().await, "replicate", "another/model", hour, "E6716").await.unwrap();
     assert_eq!(stage.task("render").await.gates, [], "another model");
-    limits::pause(&mut stage.conn().await, "replicate", "*", hour, "throttled").await.unwrap();
+    limits::pause(&mut *stage.conn().await, "replicate", "*", hour, "throttled").await.unwrap();
     stage
         .set(
             "render",
@@ -153,10 +153,10 @@ async fn a_pause_of_the_provider(pool: PgPool) {
 async fn what_is_bought_waits_for_no_money(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let id = buy(&stage).await;
-    predictions::submitted(&mut stage.conn().await, id, "x1", false).await.unwrap();
+    predictions::submitted(&mut *stage.conn().await, id, "x1", false).await.unwrap();
     stage.set("render", "state = 2, why = 'rendering', run_at = now() + interval '5 seconds'").await;
     limit(&stage, Scope::All, Period::Day, 0).await;
-    budgets::stop(&mut stage.conn().await, "stop", "ops").await.unwrap();
+    budgets::stop(&mut *stage.conn().await, "stop", "ops").await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     let Gate::Prediction { prediction_id, ref model, state, .. } = gate else { panic!("{gate:?}") };
     assert_eq!((prediction_id, model.as_str(), state), (id, "google/veo-3.1-fast", "submitted"));
@@ -175,7 +175,7 @@ async fn what_is_bought_waits_for_no_money(pool: PgPool) {
 async fn a_lost_answer_and_a_doubt(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let id = buy(&stage).await;
-    predictions::unknown(&mut stage.conn().await, id, "timeout").await.unwrap();
+    predictions::unknown(&mut *stage.conn().await, id, "timeout").await.unwrap();
     stage.set("render", "state = 2, why = 'looking', run_at = now() + interval '5 seconds'").await;
     let (gate, sentence) = stage.only("render").await;
     assert!(matches!(gate, Gate::Prediction { state: "unknown", .. }), "{gate:?}");
@@ -186,7 +186,7 @@ async fn a_lost_answer_and_a_doubt(pool: PgPool) {
         "{sentence}"
     );
     assert_eq!(stage.explain().await.gates, [gate], "it keeps the job from going on");
-    predictions::in_doubt(&mut stage.conn().await, id).await.unwrap();
+    predictions::in_doubt(&mut *stage.conn().await, id).await.unwrap();
     let (gate, sentence) = stage.only("render").await;
     assert!(matches!(gate, Gate::Prediction { state: "in_doubt", .. }), "{gate:?}");
     assert!(sentence.starts_with("Render of scene 1 waits for an operator: "), "{sentence}");

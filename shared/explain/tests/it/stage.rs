@@ -80,7 +80,7 @@ impl Stage {
             estimate: &estimate::job(&spec, &storyboard, day).unwrap(),
             created_by: None,
         };
-        stage.job = jobs::create(&mut stage.conn().await, &new).await.unwrap().unwrap();
+        stage.job = jobs::create(&mut *stage.conn().await, &new).await.unwrap().unwrap();
         stage
     }
 
@@ -151,7 +151,7 @@ impl Stage {
     }
 
     pub(crate) async fn explain(&self) -> Explanation {
-        explain(&mut self.conn().await, self.job, None).await.unwrap().unwrap()
+        explain(&mut *self.conn().await, self.job, None).await.unwrap().unwrap()
     }
 
     pub(crate) async fn task(&self, kind: &str) -> TaskExplanation {
