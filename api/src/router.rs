@@ -54,6 +54,7 @@ fn keyed() -> Routes {
         .routes(routes!(jobs::from_image_pairs::create))
         .routes(routes!(jobs::from_property_photos::create))
         .routes(routes!(jobs::show::show))
+        .routes(routes!(jobs::explain::explain))
         .routes(routes!(jobs::approve::approve))
         .routes(routes!(scenes::list::list))
         .routes(routes!(scenes::show::show))

@@ -9,6 +9,7 @@ mod clients;
 mod documents;
 mod downloads;
 mod errors;
+mod explain;
 mod health;
 mod jobs;
 mod media;

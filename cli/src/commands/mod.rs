@@ -7,6 +7,8 @@ pub(crate) mod demo;
 #[cfg(feature = "schema")]
 pub(crate) mod dev;
 #[cfg(feature = "schema")]
+pub(crate) mod explain;
+#[cfg(feature = "schema")]
 pub(crate) mod keys;
 #[cfg(feature = "schema")]
 pub(crate) mod migrate;

@@ -75,7 +75,7 @@ impl Period {
         }
     }
 
-    fn parse(word: &str) -> Result<Self, DbError> {
+    pub(crate) fn parse(word: &str) -> Result<Self, DbError> {
         match word {
             "day" => Ok(Self::Day),
             "month" => Ok(Self::Month),

@@ -10,6 +10,7 @@ pub mod campaigns;
 pub mod clients;
 pub mod error;
 pub mod events;
+pub mod explain;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;

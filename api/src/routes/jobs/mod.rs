@@ -3,6 +3,7 @@
 pub mod approve;
 pub mod body;
 pub mod creation;
+pub mod explain;
 pub mod from_image_pairs;
 pub mod from_property_photos;
 pub mod poll_hint;

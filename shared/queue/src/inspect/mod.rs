@@ -1,6 +1,7 @@
 //! Views of the queue for people and programs: tasks, runs, workers, figures.
 
 mod dead;
+mod outlook;
 mod timeline;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,7 @@ use crate::{
     state::TaskState,
 };
 pub use dead::{Cursor, Dead, DeadCount, DeadPage, DeadTask, count_dead, dead};
+pub use outlook::{LAST_PLACE, Outlook, QueueOutlook, TaskOutlook, Typical, outlook, typical};
 pub use timeline::{Event, What, timeline};
 
 /// One task, live or ended.

@@ -26,6 +26,7 @@ mod line;
 mod order;
 mod outage;
 mod outcomes;
+mod outlook;
 mod pgbouncer;
 mod plain_sql;
 mod plans;
