@@ -45,6 +45,12 @@ enum Command {
     /// What may be spent, and the emergency stop.
     #[cfg(feature = "schema")]
     Budget(commands::budget::Budgets),
+    /// What may be asked of a provider by all workers together.
+    #[cfg(feature = "schema")]
+    Limits(commands::limits::Limits),
+    /// What is left alone because it fails, and by an operator's hand.
+    #[cfg(feature = "schema")]
+    Breaker(commands::breaker::Breakers),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -62,6 +68,10 @@ async fn execute(command: Command) -> Ending {
         Command::Keys(keys) => commands::keys::execute(keys).await,
         #[cfg(feature = "schema")]
         Command::Budget(budgets) => commands::budget::execute(budgets).await,
+        #[cfg(feature = "schema")]
+        Command::Limits(limits) => commands::limits::execute(limits).await,
+        #[cfg(feature = "schema")]
+        Command::Breaker(breakers) => commands::breaker::execute(breakers).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }

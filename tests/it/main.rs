@@ -2,6 +2,7 @@
 
 mod budget;
 mod crash_sweep;
+mod limits;
 mod outages;
 mod postgres_18;
 mod replicate_clients;

@@ -11,6 +11,7 @@ mod downloads;
 mod errors;
 mod health;
 mod jobs;
+mod limits;
 mod media;
 mod parameters;
 mod scenes;

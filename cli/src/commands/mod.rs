@@ -1,6 +1,8 @@
 //! What can be typed, one file per command.
 
 #[cfg(feature = "schema")]
+pub(crate) mod breaker;
+#[cfg(feature = "schema")]
 pub(crate) mod budget;
 #[cfg(feature = "schema")]
 pub(crate) mod demo;
@@ -8,6 +10,8 @@ pub(crate) mod demo;
 pub(crate) mod dev;
 #[cfg(feature = "schema")]
 pub(crate) mod keys;
+#[cfg(feature = "schema")]
+pub(crate) mod limits;
 #[cfg(feature = "schema")]
 pub(crate) mod migrate;
 pub(crate) mod postgres;
