@@ -80,6 +80,12 @@ fn administered() -> Routes {
         .routes(routes!(admin::workers::list))
         .routes(routes!(admin::budgets::list::list, admin::budgets::set::set, admin::budgets::remove::remove))
         .routes(routes!(admin::budgets::stop::stop, admin::budgets::stop::resume))
+        .routes(routes!(admin::limits::list::list, admin::limits::set::set, admin::limits::reset::reset))
+        .routes(routes!(
+            admin::breakers::list::list,
+            admin::breakers::open::open,
+            admin::breakers::close::close
+        ))
 }
 
 /// The document of all of them.

@@ -48,6 +48,12 @@ enum Command {
     /// Why a job stands where it stands: what each of its tasks waits for, and when it will probably end.
     #[cfg(feature = "schema")]
     Explain(commands::explain::Explain),
+    /// What may be asked of a provider by all workers together.
+    #[cfg(feature = "schema")]
+    Limits(commands::limits::Limits),
+    /// What is left alone because it fails, and by an operator's hand.
+    #[cfg(feature = "schema")]
+    Breaker(commands::breaker::Breakers),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -67,6 +73,9 @@ async fn execute(command: Command) -> Ending {
         Command::Budget(budgets) => commands::budget::execute(budgets).await,
         #[cfg(feature = "schema")]
         Command::Explain(explain) => commands::explain::execute(explain).await,
+        Command::Limits(limits) => commands::limits::execute(limits).await,
+        #[cfg(feature = "schema")]
+        Command::Breaker(breakers) => commands::breaker::execute(breakers).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }

@@ -23,6 +23,7 @@ mod net;
 mod outbound;
 mod price;
 mod record;
+mod requests;
 mod rules;
 mod run;
 mod schema;

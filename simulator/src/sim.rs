@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::model::{Model, Models};
 use crate::outbound::Outbound;
 use crate::record::{Detail, Origin, Record};
+use crate::requests::Arrivals;
 use crate::studio::Studio;
 use crate::webhook::Hooks;
 use serde::Serialize;
@@ -51,6 +52,7 @@ pub(crate) struct Sim {
     pub(crate) hooks: Hooks,
     pub(crate) fetches: Mutex<Vec<Fetched>>,
     pub(crate) leaks: Mutex<Vec<Leak>>,
+    pub(crate) arrivals: Arrivals,
     creates: Bucket,
     reads: Bucket,
     slow: Bucket,
@@ -84,6 +86,7 @@ impl Sim {
             hooks: Hooks::open(&dir.join("webhook-secret"))?,
             fetches: Mutex::default(),
             leaks: Mutex::default(),
+            arrivals: Arrivals::default(),
             creates: Bucket::new(creates, creates, now),
             reads: Bucket::new(reads, reads, now),
             slow: Bucket::new(6, 1, now),

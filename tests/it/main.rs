@@ -3,6 +3,7 @@
 mod budget;
 mod crash_sweep;
 mod explain;
+mod limits;
 mod outages;
 mod postgres_18;
 mod replicate_clients;

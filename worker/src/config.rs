@@ -88,9 +88,18 @@ pub struct ProviderArgs {
     /// Replicate's API.
     #[arg(long, env = "REPLICATE_BASE_URL", default_value = "https://api.replicate.com/v1")]
     pub replicate_base_url: Url,
-    /// Paid calls this process makes in a minute, at most. The account's limit is 600.
+    /// Paid calls a minute, of all workers together. An operator's word (`spool limits`) goes before this and the next three.
     #[arg(long, env = "REPLICATE_CREATES_PER_MINUTE", default_value = "600")]
     pub creates_per_minute: NonZeroU32,
+    /// Reads, lists and cancels a minute, of all workers together.
+    #[arg(long, env = "REPLICATE_READS_PER_MINUTE", default_value = "3000")]
+    pub reads_per_minute: NonZeroU32,
+    /// Predictions in flight at the same time, of all workers together.
+    #[arg(long, env = "REPLICATE_MAX_CONCURRENCY", default_value = "2000")]
+    pub max_concurrency: NonZeroU32,
+    /// Milliseconds between two paid calls, of all workers together, at least.
+    #[arg(long, env = "REPLICATE_START_DELAY_MS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=600_000))]
+    pub start_delay_ms: u32,
     /// Seconds after a lost answer until a prediction that no list shows counts as not created.
     #[arg(long, env = "SPOOL_SUBMIT_SETTLE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=1800))]
     pub submit_settle_seconds: u64,

@@ -1,7 +1,7 @@
 //! Everything a step may touch, and no more.
 
 use crate::config::StepSettings;
-use crate::limits::Limits;
+use crate::limits::Reads;
 use spool_job::clock::Clock;
 use spool_media::ffmpeg::Ffmpeg;
 use spool_media::link::LinkSigner;
@@ -25,8 +25,8 @@ pub(crate) struct Context {
     pub(crate) fetch: FetchPolicy,
     /// Makes the links the provider reads our images by.
     pub(crate) signer: LinkSigner,
-    /// Stands before every paid call.
-    pub(crate) limits: Limits,
+    /// Tokens for calls of the provider that cost nothing.
+    pub(crate) reads: Reads,
     /// The address that providers reach the API by, without a slash at the end.
     pub(crate) public_base_url: String,
     /// For the expiry of links.

@@ -2,9 +2,10 @@
 
 use crate::config::{Config, StepSettings};
 use crate::context::Context;
-use crate::limits::Limits;
+use crate::limits::{self, Reads};
 use crate::{health, steps};
 use serde_json::json;
+use spool_db::limits::Settings;
 use spool_db::pool::connect;
 use spool_job::clock::{Clock, SystemClock};
 use spool_job::tasks::TaskKind;
@@ -15,10 +16,13 @@ use spool_provider::client::{Replicate, ReplicateConfig};
 use spool_queue::WorkerBuilder;
 use spool_telemetry::metrics::Metrics;
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// The one provider so far.
+const PROVIDER: &str = "replicate";
 /// Slots for steps that only touch the database.
 const LIGHT_SLOTS: usize = 64;
 
@@ -52,11 +56,16 @@ pub async fn run(
         })?,
         fetch: config.media.fetch_allow.parse()?,
         signer: LinkSigner::new(&config.links.signing_key)?,
-        limits: Limits::new(config.provider.creates_per_minute),
+        reads: Reads::new(PROVIDER, config.provider.reads_per_minute),
         public_base_url: config.links.public_base_url.as_str().trim_end_matches('/').to_owned(),
         clock: Arc::new(clock),
         settings: StepSettings { submit_settle: Duration::from_secs(config.provider.submit_settle_seconds) },
     });
+
+    let mut tx = pool.begin().await?;
+    spool_db::limits::announce(&mut tx, PROVIDER, limits_of(&config)).await?;
+    tx.commit().await?;
+    limits::start(pool.clone(), stop.clone());
 
     let listening = match config.worker.listen {
         Some(address) => Some(health::serve(address, metrics, pool.clone(), stop.clone()).await?),
@@ -82,6 +91,17 @@ pub async fn run(
     worker.finished().await;
     tracing::info!("drained");
     Ok(())
+}
+
+/// What the settings say of the account that all workers share.
+fn limits_of(config: &Config) -> Settings {
+    let whole = |number: NonZeroU32| i32::try_from(number.get()).unwrap_or(i32::MAX);
+    Settings {
+        creates_per_minute: whole(config.provider.creates_per_minute),
+        others_per_minute: whole(config.provider.reads_per_minute),
+        max_in_flight: whole(config.provider.max_concurrency),
+        gap_ms: i32::try_from(config.provider.start_delay_ms).unwrap_or(i32::MAX),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the announcement is what standard output is for")]

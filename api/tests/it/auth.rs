@@ -42,6 +42,12 @@ fn guarded() -> Vec<(Method, String, Scope)> {
         (Method::DELETE, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
         (Method::POST, "/api/v3/admin/budgets/stop".to_owned(), Scope::Admin),
         (Method::DELETE, "/api/v3/admin/budgets/stop".to_owned(), Scope::Admin),
+        (Method::GET, "/api/v3/admin/limits".to_owned(), Scope::Admin),
+        (Method::PUT, "/api/v3/admin/limits".to_owned(), Scope::Admin),
+        (Method::DELETE, "/api/v3/admin/limits".to_owned(), Scope::Admin),
+        (Method::GET, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
+        (Method::PUT, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
+        (Method::DELETE, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
     ]
 }
 

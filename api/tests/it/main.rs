@@ -12,6 +12,7 @@ mod errors;
 mod explain;
 mod health;
 mod jobs;
+mod limits;
 mod media;
 mod parameters;
 mod scenes;

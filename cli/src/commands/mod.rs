@@ -1,6 +1,8 @@
 //! What can be typed, one file per command.
 
 #[cfg(feature = "schema")]
+pub(crate) mod breaker;
+#[cfg(feature = "schema")]
 pub(crate) mod budget;
 #[cfg(feature = "schema")]
 pub(crate) mod demo;
@@ -10,6 +12,8 @@ pub(crate) mod dev;
 pub(crate) mod explain;
 #[cfg(feature = "schema")]
 pub(crate) mod keys;
+#[cfg(feature = "schema")]
+pub(crate) mod limits;
 #[cfg(feature = "schema")]
 pub(crate) mod migrate;
 pub(crate) mod postgres;

@@ -70,8 +70,17 @@ impl Siblings {
     }
 
     pub(crate) fn worker(&self, shared: &Shared, name: &str) -> Program {
-        shared
-            .apply(Program::new(&self.worker))
+        let mut program = shared.apply(Program::new(&self.worker));
+        if let Provider::Simulator { speed, .. } = shared.provider {
+            for (variable, usual) in
+                [("REPLICATE_CREATES_PER_MINUTE", 600.0), ("REPLICATE_READS_PER_MINUTE", 3000.0)]
+            {
+                if std::env::var_os(variable).is_none() {
+                    program = program.env(variable, ((usual * speed).clamp(1.0, 1e9) as u32).to_string());
+                }
+            }
+        }
+        program
             .env("SPOOL_WORKER_NAME", name)
             .env("SPOOL_WORKER_GRACE", worker_grace_seconds().to_string())
             .arg("--announce")
@@ -100,6 +109,8 @@ pub(crate) enum Provider {
     Simulator {
         url: String,
         cdn_port: u16,
+        /// Its limits are as many times wider as it is faster than life.
+        speed: f64,
     },
     /// Token and secrets are in our environment already.
     Real,
@@ -120,7 +131,7 @@ impl Provider {
 impl Shared {
     fn apply(&self, program: Program) -> Program {
         let mut program = NOT_FOR_CHILDREN.into_iter().fold(program, Program::without_env);
-        if let Provider::Simulator { url, cdn_port } = &self.provider {
+        if let Provider::Simulator { url, cdn_port, .. } = &self.provider {
             let own_cdn = format!("127.0.0.1/32:{cdn_port}");
             let allowed = match std::env::var("SPOOL_FETCH_ALLOW") {
                 Ok(more) if !more.trim().is_empty() => format!("{own_cdn},{more}"),

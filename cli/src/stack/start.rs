@@ -105,7 +105,7 @@ impl Stack {
                 "simulator",
                 format!("{url}, {} times as fast as the models; nothing is charged", options.speed),
             );
-            Provider::Simulator { url, cdn_port: ports.cdn }
+            Provider::Simulator { url, cdn_port: ports.cdn, speed: options.speed }
         };
         let simulator = match &provider {
             Provider::Simulator { url, .. } => Some(url.clone()),

@@ -1,9 +1,8 @@
-//! What a job's purchases wait for: money, an emergency stop, a provider. All of it is read, nothing is locked.
+//! What a job's purchases wait for, and how long such took. All of it is read, nothing is locked.
 
 use crate::budgets::{Budget, Period, Scope, Standing};
 use crate::error::{DbError, Doing};
-use crate::limits;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use spool_job::spec::JobSpec;
@@ -171,33 +170,6 @@ pub async fn money_waits(conn: &mut PgConnection, job_id: i64) -> Result<Vec<(i6
         .await
         .doing("read the waits for money")?;
     Ok(rows.into_iter().map(|row| (row.task_id, row.since)).collect())
-}
-
-/// Why no call of a model may be made now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    /// `pause`, `breaker`, `in_flight`, `rate` or `line`.
-    pub what: &'static str,
-    /// For people.
-    pub why: String,
-    /// When it is gone; none: nobody knows.
-    pub until: Option<DateTime<Utc>>,
-}
-
-/// What stands before a call of `model` at `at`, the database's time. The one place that knows where providers' limits are kept.
-pub async fn obstacles(
-    conn: &mut PgConnection,
-    provider: &str,
-    model: &str,
-    at: DateTime<Utc>,
-) -> Result<Vec<Obstacle>, DbError> {
-    let pause = limits::pause_of(conn, provider, model).await?;
-    let obstacle = |pause: limits::Pause| Obstacle {
-        what: "pause",
-        why: format!("{provider} is paused: {}", pause.reason),
-        until: TimeDelta::from_std(pause.wait).ok().and_then(|wait| at.checked_add_signed(wait)),
-    };
-    Ok(pause.map(obstacle).into_iter().collect())
 }
 
 /// How long the last predictions of a purpose took that ended well, from the intent to the output.

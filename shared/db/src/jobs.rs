@@ -391,6 +391,7 @@ pub async fn conclude(conn: &mut PgConnection, id: i64, end: &Conclusion) -> Res
         return Err(DbError::Moved { operation: "conclude the job", what: format!("job {id}") });
     }
     crate::budgets::job_waits_no_more(conn, id).await?;
+    crate::limits::line::job_waits_no_more(conn, id).await?;
     progress::refresh(conn, id, state.as_str(), &json!({"error_code": code, "error": error})).await
 }
 

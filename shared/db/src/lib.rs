@@ -2,7 +2,7 @@
 //!
 //! Every function takes the caller's connection and neither begins nor commits: the caller owns the
 //! transaction. Locks are taken in one order everywhere: job, scenes, predictions,
-//! budgets, ledger, tasks.
+//! budgets, ledger, limits, tasks.
 
 pub mod assets;
 pub mod budgets;

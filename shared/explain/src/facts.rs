@@ -1,10 +1,11 @@
-//! What is known of a job, read from the queue and from our own tables: at most twelve statements, whatever the job's size.
+//! What is known of a job, read from the queue and from our own tables: some twenty statements, whatever the job's size.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use spool_db::budgets::{self, Standing, Stop};
-use spool_db::explain::{self as db, Call, JobFacts, Obstacle, Shot, TypicalCall};
+use spool_db::explain::{self as db, Call, JobFacts, Shot, TypicalCall};
+use spool_db::limits::{self, Obstacle};
 use spool_job::catalog::{self, Model};
 use spool_job::estimate;
 use spool_job::money::Micros;
@@ -31,6 +32,8 @@ pub(crate) struct Facts {
     pub(crate) stop: Option<Stop>,
     /// What stands before a call, by model.
     pub(crate) obstacles: HashMap<String, Vec<Obstacle>>,
+    /// Where its tasks stand in the lines before providers, by task.
+    pub(crate) lines: HashMap<i64, Obstacle>,
     pub(crate) typical_calls: Vec<TypicalCall>,
 }
 
@@ -64,6 +67,7 @@ pub(crate) async fn read(
         budgets: Vec::new(),
         stop: None,
         obstacles: HashMap::new(),
+        lines: HashMap::new(),
         typical_calls: Vec::new(),
         job,
     };
@@ -73,9 +77,10 @@ pub(crate) async fn read(
     facts.budgets = db::budgets_of(conn, job_id).await?;
     facts.stop = budgets::stopped(conn).await?;
     facts.typical_calls = db::typical_calls(conn).await?;
+    facts.lines = limits::in_line(conn, job_id).await?;
     let models = [facts.job.spec.model().ok(), composer(&facts.job.spec)];
     for model in models.into_iter().flatten() {
-        let found = db::obstacles(conn, &model.provider, &model.slug, facts.job.at).await?;
+        let found = limits::obstacles(conn, &model.provider, &model.slug).await?;
         facts.obstacles.insert(model.slug.clone(), found);
     }
     Ok(Some(facts))

@@ -132,6 +132,7 @@ fn facts(sketches: &[Sketch], workers: u64, is_paused: bool) -> Facts {
         budgets: Vec::new(),
         stop: None,
         obstacles: HashMap::new(),
+        lines: HashMap::new(),
         typical_calls: Vec::new(),
     }
 }

@@ -61,16 +61,17 @@ pub(crate) fn holds(facts: &Facts, task: &TaskOutlook) -> Vec<Gate> {
                 state: call.state.as_str(),
                 since: call.intent_at,
             }),
-            None => before_buying(facts, &purchase, &mut gates),
+            None => before_buying(facts, task, &purchase, &mut gates),
         }
     }
     gates
 }
 
 /// In the order in which a purchase meets them: provider, stop, budgets.
-fn before_buying(facts: &Facts, purchase: &Purchase, gates: &mut Vec<Gate>) {
+fn before_buying(facts: &Facts, task: &TaskOutlook, purchase: &Purchase, gates: &mut Vec<Gate>) {
     let obstacles = facts.obstacles.get(&purchase.model.slug).into_iter().flatten();
-    gates.extend(obstacles.map(|found| Gate::Provider {
+    let line = facts.lines.get(&task.view.id.0);
+    gates.extend(obstacles.chain(line).map(|found| Gate::Provider {
         provider: purchase.model.provider.clone(),
         model: purchase.model.slug.clone(),
         obstacle: found.what,

@@ -160,6 +160,11 @@ pub enum CatalogError {
     },
 }
 
+/// Whether any model of ours is run by it.
+pub fn is_provider(name: &str) -> bool {
+    MODELS.iter().any(|model| model.provider == name)
+}
+
 /// All models that make `purpose`.
 pub fn models(purpose: Purpose) -> impl Iterator<Item = &'static Model> {
     MODELS.iter().filter(move |model| model.purpose == purpose)

@@ -64,6 +64,12 @@ impl FailureClass {
     pub fn is_capacity(&self) -> bool {
         self.code == "E6716"
     }
+
+    /// It says something about the provider or the model, and nothing about our input or what we called off.
+    pub fn is_the_providers(&self) -> bool {
+        self.retryable
+            && !matches!(self.code.as_str(), "canceled" | "aborted" | "input_unreachable" | "E4875")
+    }
 }
 
 /// The text without what must not be passed on: queries of links (they may be signed) and NUL, which no
@@ -214,7 +220,8 @@ mod tests {
         let class = classify("failed", "(E6716)");
         let rests: Vec<u64> = (1..=6).map(|n| class.backoff(n).as_secs()).collect();
         assert_eq!(rests, [5, 20, 45, 80, 90, 90]);
-        assert!(class.is_capacity());
+        assert!(class.is_capacity() && class.is_the_providers());
+        assert!(!classify("failed", "NSFW content detected").is_the_providers(), "that was our input");
         let class = classify("failed", "E1000");
         assert_eq!(
             [class.backoff(1).as_secs(), class.backoff(2).as_secs(), class.backoff(60).as_secs()],

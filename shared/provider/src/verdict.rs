@@ -66,6 +66,13 @@ impl ProviderError {
         self.status
     }
 
+    /// With 429: the creates a minute that the provider takes for now, where it says that they are fewer than usual (low credit).
+    pub fn lowered_rate(&self) -> Option<u32> {
+        let (_, tail) = self.message.split_once("reduced to ")?;
+        let (number, rest) = tail.split_once(' ')?;
+        rest.starts_with("requests per minute").then(|| number.parse().ok()).flatten()
+    }
+
     /// What was being done.
     pub fn operation(&self) -> &'static str {
         self.operation
@@ -198,6 +205,28 @@ mod tests {
         let error =
             ProviderError::answer("x", Effect::None, StatusCode::TOO_MANY_REQUESTS, &headers, b"slow down");
         assert_eq!(error.verdict(), Verdict::RetryAfter(Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn a_lowered_rate_is_read_from_the_sentence() {
+        for (detail, rate) in [
+            (
+                "Request was throttled. Your rate limit for creating predictions is reduced to 6 requests per minute with a burst of 1 requests while you have less than $5.0 in credit. Your rate limit resets in ~5s.",
+                Some(6),
+            ),
+            ("Request was throttled. Your rate limit resets in ~5s.", None),
+            ("reduced to nothing", None),
+        ] {
+            let body = serde_json::json!({"detail": detail, "status": 429, "retry_after": 5}).to_string();
+            let error = ProviderError::answer(
+                "x",
+                Effect::Creates,
+                StatusCode::TOO_MANY_REQUESTS,
+                &HeaderMap::new(),
+                body.as_bytes(),
+            );
+            assert_eq!(error.lowered_rate(), rate, "{detail}");
+        }
     }
 
     #[test]

@@ -15,6 +15,18 @@ pub const HTTP_REQUEST_SECONDS: &str = "spool_http_request_seconds";
 pub const PROVIDER_REQUESTS: &str = "spool_provider_requests_total";
 /// Predictions that reached a final state.
 pub const PREDICTIONS: &str = "spool_predictions_total";
+/// Predictions that providers have of us, and turns that are given.
+pub const PREDICTIONS_IN_FLIGHT: &str = "spool_predictions_in_flight";
+/// Tasks that wait for a provider's limits.
+pub const LIMIT_LINE: &str = "spool_limit_line";
+/// Time from coming to the line to the turn.
+pub const LIMIT_WAIT_SECONDS: &str = "spool_limit_wait_seconds";
+/// Turns and tokens used.
+pub const LIMIT_TOKENS: &str = "spool_limit_tokens_total";
+/// Calls that a provider refused for coming too fast.
+pub const PROVIDER_THROTTLED: &str = "spool_provider_throttled_total";
+/// Whether a breaker is open.
+pub const BREAKER_OPEN: &str = "spool_breaker_open";
 /// Money written to the ledger.
 pub const MONEY_MICROS: &str = "spool_money_micros_total";
 /// Time an FFmpeg run took.
@@ -122,6 +134,54 @@ pub const ALL: &[Declared] = &[
         unit: Unit::Count,
         meaning: "Paid calls that reached a final state, by model.",
         labels: &[open("model"), open("outcome")],
+    },
+    Declared {
+        name: PREDICTIONS_IN_FLIGHT,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Predictions in flight by model, given turns included; a fact of the database, so all workers show the same.",
+        labels: &[open("provider"), open("model")],
+    },
+    Declared {
+        name: LIMIT_LINE,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Tasks without a turn that wait for a provider's limits; a fact of the database.",
+        labels: &[open("provider"), open("model")],
+    },
+    Declared {
+        name: LIMIT_WAIT_SECONDS,
+        kind: Histogram(WORK_BUCKETS),
+        unit: Unit::Seconds,
+        meaning: "Time a paid call waited in the provider's line; zero where there was none.",
+        labels: &[open("provider")],
+    },
+    Declared {
+        name: LIMIT_TOKENS,
+        kind: Counter,
+        unit: Unit::Count,
+        meaning: "Turns used by paid calls (create) and tokens used by reads (other), by this process.",
+        labels: &[
+            Label { name: "provider", values: &["replicate"] },
+            Label { name: "class", values: &["create", "other"] },
+        ],
+    },
+    Declared {
+        name: PROVIDER_THROTTLED,
+        kind: Counter,
+        unit: Unit::Count,
+        meaning: "Answers 429 by class of call.",
+        labels: &[
+            Label { name: "provider", values: &["replicate"] },
+            Label { name: "class", values: &["create", "other"] },
+        ],
+    },
+    Declared {
+        name: BREAKER_OPEN,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "1 while the breaker of a provider (model *) or of a model is open or half open; a fact of the database.",
+        labels: &[open("provider"), open("model")],
     },
     Declared {
         name: MONEY_MICROS,

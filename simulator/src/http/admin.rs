@@ -8,6 +8,7 @@ use crate::http::problem;
 use crate::id;
 use crate::ledger::Charge;
 use crate::record::{Detail, Fate, Record};
+use crate::requests::Arrival;
 use crate::sim::{Leak, Sim};
 use crate::webhook::Try;
 use axum::Json;
@@ -40,6 +41,11 @@ pub(crate) async fn predictions(State(sim): Shared) -> Json<Vec<Prediction>> {
 /// `GET /_sim/webhooks`: every try.
 pub(crate) async fn webhooks(State(sim): Shared) -> Json<Vec<Try>> {
     Json(sim.hooks.log())
+}
+
+/// `GET /_sim/requests`: when each request to the API arrived, oldest first.
+pub(crate) async fn requests(State(sim): Shared) -> Json<Vec<Arrival>> {
+    Json(sim.arrivals.all())
 }
 
 /// `GET /_sim/input-fetches`
@@ -111,6 +117,7 @@ pub(crate) async fn reset(State(sim): Shared) -> Json<Value> {
     sim.ledger.clear().await;
     sim.files.clear();
     sim.hooks.clear_log();
+    sim.arrivals.clear();
     sim.set_credit(None);
     sim.fetches.lock().unwrap_or_else(PoisonError::into_inner).clear();
     sim.leaks.lock().unwrap_or_else(PoisonError::into_inner).clear();

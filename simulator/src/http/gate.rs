@@ -2,10 +2,12 @@
 //! requests as such. Creating requests meet their faults later, when their model is known.
 
 use crate::bucket::Answer;
+use crate::clock::machine_time;
 use crate::fault::{Fault, RetryAfterIn, Route, Stage, When};
 use crate::faults::Call;
 use crate::http::problem;
 use crate::net::Cut;
+use crate::requests::Arrival;
 use crate::sim::Sim;
 use axum::Json;
 use axum::extract::{ConnectInfo, Request, State};
@@ -29,7 +31,9 @@ pub(crate) async fn gate(State(sim): State<Arc<Sim>>, request: Request, next: Ne
     }
     let path = request.uri().path();
     let creates = request.method() == Method::POST && path.ends_with("/predictions");
+    let at = machine_time();
     let answer = if creates { sim.take_create() } else { sim.take_read() };
+    sim.arrivals.note(Arrival { at, create: creates, throttled: matches!(answer, Answer::Wait(_)) });
     let left = match answer {
         Answer::Go { left } => left,
         Answer::Wait(time) => {

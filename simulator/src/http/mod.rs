@@ -53,6 +53,7 @@ pub(crate) fn api(sim: &Arc<Sim>) -> Router {
         .route("/_sim/charges", get(admin::charges))
         .route("/_sim/predictions", get(admin::predictions))
         .route("/_sim/predictions/foreign", post(admin::foreign))
+        .route("/_sim/requests", get(admin::requests))
         .route("/_sim/webhooks", get(admin::webhooks))
         .route("/_sim/input-fetches", get(admin::input_fetches))
         .route("/_sim/leaks", get(admin::leaks))

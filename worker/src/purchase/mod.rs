@@ -9,6 +9,7 @@ mod order;
 mod poll;
 mod resolve;
 mod submit;
+mod turn;
 
 pub(crate) use order::Order;
 

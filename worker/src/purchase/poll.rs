@@ -1,14 +1,15 @@
 //! Looking after a submitted prediction until it is final, and what each end costs and causes.
 
 use super::submit::fail_scene;
-use super::{Order, external_id, park};
+use super::{Order, external_id, park, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
 use serde_json::json;
 use spool_db::jobs;
+use spool_db::limits::feedback;
 use spool_db::predictions::{self, End, PredictionRow};
-use spool_db::{limits, progress};
+use spool_db::progress;
 use spool_job::catalog::Unit;
 use spool_job::money::Micros;
 use spool_job::prediction::PredictionState;
@@ -46,6 +47,9 @@ pub(super) async fn poll(
     let rest = next_look(Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0)));
     let submitted_for = Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0));
     let overdue = submitted_for > Duration::from_secs(order.model.cancel_after_s.into()) + KEPT;
+    if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
+        return Ok(park(rest, "waiting for the provider's rate of reads").into());
+    }
     let asked = tokio::time::timeout(LONGEST_LOOK, ctx.replicate.get(external_id(row)?)).await;
     let found = match asked.map(|asked| meter::call("get", asked)) {
         Ok(Ok(found)) => found,
@@ -57,6 +61,7 @@ pub(super) async fn poll(
         }
         Ok(Err(error)) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "could not ask for the prediction");
+            turn::read_throttled(ctx, &row.provider, &error).await?;
             let rest = if let Verdict::RetryAfter(wait) = error.verdict() { wait } else { rest };
             return Ok(park(rest, "waiting for the provider").into());
         }
@@ -117,6 +122,7 @@ async fn succeeded(
     predictions::ended(&mut tx, row.id, &end).await?;
     let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "ordinal": row.ordinal, "cost_micros": cost});
     progress::refresh(&mut tx, row.job_id, &format!("{}_finished", row.purpose), &data).await?;
+    feedback::run_succeeded(&mut tx, &row.provider, &row.model).await?;
     // The output vanishes an hour after its end, so the oldest is fetched first.
     let left_at = found.completed_at;
     let done = hand_to_collect(tx, run, row, left_at).await?;
@@ -178,12 +184,13 @@ async fn failed(
     let mut tx = ctx.pool.begin().await?;
     let tries = predictions::tries(&mut tx, order.slot).await?;
     let more = if class.is_capacity() {
-        // The provider could not start it: that is its load, not our try, and everybody slows down.
-        limits::pause(&mut tx, &row.provider, &row.model, class.backoff(row.attempt as u32), &text).await?;
+        // The provider could not start it: that is its load, not our try.
         tries.all < MOST_CAPACITY_FAILURES
     } else {
         tries.counted + 1 < i32::from(order.model.attempts)
     };
+    let rest = class.backoff(row.attempt as u32);
+    turn::run_failed(&mut tx, &row.provider, &row.model, &class, rest, &text).await?;
     tx.commit().await?;
     if class.retryable && more {
         let mut tx = ctx.pool.begin().await?;

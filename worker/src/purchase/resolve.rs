@@ -2,7 +2,7 @@
 //! provider has, by marks that only our prediction bears.
 
 use super::order::seed_of;
-use super::{Order, park};
+use super::{Order, park, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -41,11 +41,15 @@ pub(super) async fn resolve(
     {
         return Ok(park(half.saturating_sub(since), "looking for the prediction").into());
     }
+    if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
+        return Ok(park(rest, "looking for the prediction").into());
+    }
     let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None).await)
     {
         Ok(listed) => listed,
         Err(error) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
+            turn::read_throttled(ctx, &row.provider, &error).await?;
             if provable {
                 return Ok(park(SCAN_REST, "looking for the prediction").into());
             }
@@ -68,6 +72,7 @@ pub(super) async fn resolve(
         let done = run.commit(tx, park(NOW, "adopted")).await?;
         for other in others {
             tracing::error!(prediction.id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
+            ctx.reads.token_or_go(&ctx.pool, run).await;
             if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&other.id).await) {
                 tracing::error!(
                     external_id = other.id,

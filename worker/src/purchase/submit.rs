@@ -1,14 +1,15 @@
 //! The one POST: intent first, then one call, then what it said.
 
-use super::{Order, park};
+use super::{Order, park, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
 use serde_json::{Value, json};
 use spool_db::budgets::{self, Decision, Scope, Shortfall};
 use spool_db::jobs::Parked;
+use spool_db::limits::line;
 use spool_db::predictions::{self, NewIntent, PredictionRow};
-use spool_db::{jobs, limits, progress, scenes};
+use spool_db::{jobs, progress, scenes};
 use spool_job::money::Micros;
 use spool_job::prediction::Purpose;
 use spool_job::state::SceneState;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 /// First look after a POST that went well: nothing is done sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
-/// Pause of an account whose credit is used up, or that is down.
+/// Rest of a task whose account's credit is used up.
 const OUTAGE_REST: Duration = Duration::from_secs(60);
 /// A POST goes out this soon after its lease was seen to be held, or not at all.
 const LATEST_POST: Duration = Duration::from_millis(1500);
@@ -32,10 +33,11 @@ const LINK_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 /// Buys: writes the intent, posts, records the answer.
 pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Done, Failure> {
     let provider = order.model.provider.as_str();
-    let mut tx = ctx.pool.begin().await?;
-    if let Err(not_yet) = ctx.limits.acquire(&mut tx, provider, &order.model.slug).await? {
-        return Ok(park(not_yet.wait, not_yet.why).into());
+    let estimate = order.estimate(ctx.clock.now().date_naive())?;
+    if let Some(waits) = turn::before(ctx, run, order, estimate).await? {
+        return Ok(waits);
     }
+    let mut tx = ctx.pool.begin().await?;
     let state = jobs::lock(&mut tx, order.slot.job_id).await?;
     if state.is_final() {
         return Ok(Outcome::Cancel { why: format!("the job is {state}") }.into());
@@ -49,7 +51,6 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let expires = ctx.clock.now() + LINK_LIFE;
     let link = |name: &str| ctx.media_link(id, name, expires);
     let input = order.input(id, &link);
-    let estimate = order.estimate(ctx.clock.now().date_naive())?;
     let intent = NewIntent {
         id,
         slot: order.slot,
@@ -73,6 +74,10 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let data = json!({"prediction_id": id, "model": order.model.slug, "scene_id": order.slot.scene.map(|(id, _)| id),
                       "ordinal": order.slot.ordinal, "estimate_micros": estimate});
     progress::refresh(&mut tx, order.slot.job_id, &format!("{}_started", order.slot.purpose), &data).await?;
+    if !turn::take(&mut tx, run, order, estimate).await? {
+        tx.rollback().await?;
+        return turn::wait(ctx, run, order, estimate).await;
+    }
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
@@ -114,6 +119,8 @@ async fn wait_for_money(
     let parked = Parked { what: "budget", why: why.clone(), until };
     jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
     let new = budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
+    // A turn that cannot be paid for is another's.
+    line::leave(&mut tx, &order.model.provider, run.task_id().0).await?;
     let turn = until.and_then(|at| (at - ctx.clock.now()).to_std().ok());
     let rest = if new { Duration::ZERO } else { turn.map_or(MONEY_LOOK, |turn| turn.min(MONEY_LOOK)) };
     Ok(run.commit(tx, park(rest, why)).await?)
@@ -155,9 +162,7 @@ async fn record(
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let error = match answer {
         Ok(external_id) => {
-            if !budgets::job_waits(&mut tx, order.slot.job_id).await? {
-                jobs::park(&mut tx, order.slot.job_id, None).await?;
-            }
+            turn::goes_on(&mut tx, order.slot.job_id).await?;
             if !predictions::submitted(&mut tx, id, &external_id, false).await? {
                 tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
                 if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&external_id).await) {
@@ -168,6 +173,7 @@ async fn record(
                     );
                 }
             }
+            turn::answered(&mut tx, order, None).await?;
             let done = run.commit(tx, park(FIRST_LOOK, "rendering")).await?;
             crash_point!(SubmitRecorded);
             return Ok(done);
@@ -181,14 +187,12 @@ async fn record(
     let outcome = match error.verdict() {
         Verdict::RetryAfter(wait) => {
             predictions::refused(&mut tx, id, "throttled", &error.to_string()).await?;
-            limits::pause(&mut tx, &order.model.provider, limits::WHOLE_ACCOUNT, wait, "throttled").await?;
             park(wait, "throttled by the provider")
         }
         Verdict::Wait { why } => {
             let parked = Parked { what: "provider", why: why.clone(), until: None };
             jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
             predictions::refused(&mut tx, id, "unavailable", &error.to_string()).await?;
-            limits::pause(&mut tx, &order.model.provider, limits::WHOLE_ACCOUNT, OUTAGE_REST, &why).await?;
             park(OUTAGE_REST, why)
         }
         Verdict::Fail { code, message } => {
@@ -201,6 +205,7 @@ async fn record(
             park(ctx.settings.submit_settle / 2, format!("looking for the prediction: {why}"))
         }
     };
+    turn::answered(&mut tx, order, Some(&error)).await?;
     let done = run.commit(tx, outcome).await?;
     crash_point!(UnknownRecorded);
     Ok(done)

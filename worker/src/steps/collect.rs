@@ -46,7 +46,7 @@ impl Handler for Collect {
         }
         let workspace = Workspace::new(ctx)?;
         let path = workspace.path("output");
-        fetch(ctx, &row, &path).await?;
+        fetch(ctx, &run, &row, &path).await?;
         crash_point!(Downloaded);
         let content_type = check(ctx, &row, &path).await?;
         let (stored, _) = keep(ctx, &path, content_type).await?;
@@ -70,7 +70,7 @@ impl Handler for Collect {
     }
 }
 
-async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
+async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
     let url = row.output_url.as_deref().unwrap_or_default();
     match download::fetch(&ctx.fetch, url, path, LIMIT).await {
         Ok(_) => Ok(()),
@@ -82,6 +82,7 @@ async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Fa
                     "paid but lost: the output is gone and there is no id to ask for",
                 ));
             };
+            ctx.reads.token_or_go(&ctx.pool, run).await;
             let now = ctx.replicate.get(external_id).await?;
             match now.output_urls().first() {
                 Some(again) => Ok(download::fetch(&ctx.fetch, again, path, LIMIT).await.map(|_| ())?),

@@ -7,6 +7,12 @@ mod fixture;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod limits_cost;
+#[cfg(test)]
+mod limits_plan;
+#[cfg(test)]
 mod pool;
 #[cfg(test)]
 mod predictions;

@@ -6,11 +6,10 @@ use spool_db::budgets::Decision;
 use spool_db::error::DbError;
 use spool_db::ledger::{self, JobMoney};
 use spool_db::predictions::{self, End, Slot, Tries};
-use spool_db::{limits, scenes, webhooks};
+use spool_db::{scenes, webhooks};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use sqlx::{PgConnection, PgPool};
-use std::time::Duration;
 use uuid::Uuid;
 
 const ESTIMATE: Micros = Micros(400_000);
@@ -111,18 +110,4 @@ async fn a_webhook_may_bring_the_id_first_and_may_come_twice(pool: PgPool) {
     predictions::ended(&mut conn, id, &end(PredictionState::Succeeded, ESTIMATE)).await.unwrap();
     let late = webhooks::record_webhook(&mut conn, "replicate", "msg_2", id, Some("ext")).await.unwrap();
     assert_eq!(late.task_id, None, "nothing to wake any more");
-}
-
-#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
-async fn a_longer_pause_is_never_shortened(pool: PgPool) {
-    let mut conn = pool.acquire().await.unwrap();
-    assert!(limits::pause_of(&mut conn, "replicate", "m").await.unwrap().is_none());
-    limits::pause(&mut conn, "replicate", limits::WHOLE_ACCOUNT, Duration::from_secs(600), "throttled")
-        .await
-        .unwrap();
-    limits::pause(&mut conn, "replicate", limits::WHOLE_ACCOUNT, Duration::from_secs(1), "throttled")
-        .await
-        .unwrap();
-    let pause = limits::pause_of(&mut conn, "replicate", "m").await.unwrap().unwrap();
-    assert!(pause.wait > Duration::from_secs(500));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use spool_db::budgets::{self, Budget, Period, Scope};
-use spool_db::limits;
+use spool_db::limits::feedback;
 use spool_db::predictions::{self, NewIntent, Slot};
 use spool_explain::Gate;
 use spool_job::money::Micros;
@@ -122,13 +122,14 @@ async fn the_emergency_stop(pool: PgPool) {
 async fn a_pause_of_the_provider(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let hour = Duration::from_secs(3600);
-    limits::pause(&mut *stage.conn().await, "replicate", "another/model", hour, "E6716").await.unwrap();
+    let (another, conn) = ("another/model", &mut *stage.conn().await);
+    feedback::crowded(conn, "replicate", another, hour, "E6716").await.unwrap();
     assert_eq!(stage.task("render").await.gates, [], "another model");
-    limits::pause(&mut *stage.conn().await, "replicate", "*", hour, "throttled").await.unwrap();
+    feedback::throttled(&mut *stage.conn().await, "replicate", hour, None).await.unwrap();
     stage
         .set(
             "render",
-            "state = 2, why = 'replicate is paused: throttled', run_at = now() + interval '1 hour'",
+            "state = 2, why = 'replicate is paused: throttled by replicate', run_at = now() + interval '1 hour'",
         )
         .await;
     let render = stage.task("render").await;
@@ -136,17 +137,38 @@ async fn a_pause_of_the_provider(pool: PgPool) {
     let gate = render.gates[0].clone();
     let Gate::Provider { provider, model, obstacle, why, until } = gate else { panic!("{gate:?}") };
     assert_eq!((provider.as_str(), model.as_str()), ("replicate", "google/veo-3.1-fast"));
-    assert_eq!((obstacle, why.as_str()), ("pause", "replicate is paused: throttled"));
+    assert_eq!((obstacle, why.as_str()), ("pause", "replicate is paused: throttled by replicate"));
     let until = until.unwrap();
     let clock = until.format("%H:%M:%S UTC").to_string().replace(":00 UTC", " UTC");
     assert_eq!(
         render.sentence,
         format!(
-            "Render of scene 1 waits for google/veo-3.1-fast: replicate is paused: throttled; goes on at {clock}."
+            "Render of scene 1 waits for google/veo-3.1-fast: replicate is paused: throttled by replicate; goes on at {clock}."
         )
     );
     let start = render.estimated_start;
     assert_eq!((start.early, start.late), (Some(until), Some(until)));
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_line_before_a_provider(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let task = stage.id("render").await.0;
+    stage
+        .sql(&format!(
+            "insert into limit_waits (task_id, job_id, provider, model, share, cost_micros, since)
+             values (999, {job}, 'replicate', 'google/veo-3.1-fast', '', 1, now() - interval '1 minute'),
+                    ({task}, {job}, 'replicate', 'google/veo-3.1-fast', '', 1, now())",
+            job = stage.job
+        ))
+        .await;
+    let (gate, sentence) = stage.only("render").await;
+    assert!(matches!(gate, Gate::Provider { obstacle: "line", until: None, .. }), "{gate:?}");
+    assert!(sentence.contains("1 tasks have waited longer for replicate"), "{sentence}");
+    stage.sql("update limit_waits set turn_at = now() + interval '1 s', turn_ends = now() + interval '2 s'").await;
+    let (gate, sentence) = stage.only("render").await;
+    assert!(matches!(gate, Gate::Provider { obstacle: "line", until: Some(_), .. }), "{gate:?}");
+    assert!(sentence.contains("its turn with replicate comes"), "{sentence}");
 }
 
 #[sqlx::test(migrations = false)]

@@ -1,0 +1,119 @@
+//! `spool limits`: what may be asked of a provider by all workers together.
+
+use std::process::ExitCode;
+
+use secrecy::SecretString;
+use spool_db::limits::WHOLE_ACCOUNT;
+use spool_db::limits::standing::{self, Class, Standing, is_model};
+
+use super::Ending;
+use crate::stack::schema;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Limits {
+    /// Postgres: postgres://user:password@host/database.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<SecretString>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show all limits, what is in flight and what waits.
+    List,
+    /// Set a limit in the place of the workers' settings. It binds all workers at once.
+    Set {
+        #[command(flatten)]
+        which: Which,
+        /// Calls a minute.
+        #[arg(long, value_parser = clap::value_parser!(i32).range(1..))]
+        per_minute: Option<i32>,
+        /// Predictions in flight.
+        #[arg(long, required_unless_present = "per_minute", value_parser = clap::value_parser!(i32).range(0..))]
+        max_in_flight: Option<i32>,
+    },
+    /// Go back to the workers' settings, and end pauses and cuts that troubles brought.
+    Reset(Which),
+    /// Give a client more or less than the others of what is scarce; 1 is usual.
+    Weight {
+        /// The client's id.
+        client: String,
+        /// More than 0.
+        weight: f64,
+        #[arg(long, default_value = "replicate")]
+        provider: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// A model, such as google/veo-3.1-fast; * is the whole account.
+    #[arg(default_value = WHOLE_ACCOUNT, value_parser = read_model)]
+    model: String,
+    #[arg(long, default_value = "replicate")]
+    provider: String,
+    /// Reads, lists and cancels in the place of paid calls.
+    #[arg(long)]
+    reads: bool,
+}
+
+impl Which {
+    fn class(&self) -> Class {
+        if self.reads { Class::Other } else { Class::Create }
+    }
+}
+
+/// A model by its slug, or the whole account.
+pub(super) fn read_model(text: &str) -> Result<String, String> {
+    if is_model(text) { Ok(text.to_owned()) } else { Err("give owner/name, or * for all".to_owned()) }
+}
+
+pub(crate) async fn execute(limits: Limits) -> Ending {
+    let database_url =
+        limits.database_url.ok_or("DATABASE_URL is not set: postgres://user:password@host/database")?;
+    let pool = schema::connect(&database_url).await?;
+    let mut tx = pool.begin().await?;
+    match limits.command {
+        Command::List => {}
+        Command::Set { which, per_minute, max_in_flight } => {
+            if which.reads && (max_in_flight.is_some() || which.model != WHOLE_ACCOUNT) {
+                return Err("reads have a rate of the whole account only".into());
+            }
+            let class = which.class();
+            standing::set(&mut tx, &which.provider, class, &which.model, per_minute, max_in_flight).await?;
+        }
+        Command::Reset(which) => {
+            if !standing::reset(&mut tx, &which.provider, which.class(), &which.model).await? {
+                return Err("there is no such limit; `spool limits list` shows all".into());
+            }
+        }
+        Command::Weight { client, weight, provider } => {
+            if !(weight.is_finite() && weight > 0.0) {
+                return Err("a weight is more than 0".into());
+            }
+            standing::set_weight(&mut tx, &provider, &client, weight).await?;
+        }
+    }
+    for limit in standing::list(&mut tx).await? {
+        println!("{}", line(&limit));
+    }
+    tx.commit().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(limit: &Standing) -> String {
+    let mut text = format!("{} {} {}:", limit.provider, limit.class.as_str(), limit.model);
+    if let Some(rate) = limit.per_minute_now {
+        text += &format!(" {rate} a minute,");
+    }
+    if limit.class == Class::Create {
+        let most = limit.max_in_flight_now.map_or_else(|| "any number".to_owned(), |most| most.to_string());
+        text += &format!(" {} of {most} in flight, {} waiting,", limit.in_flight, limit.waiting);
+    }
+    if let (Some(until), Some(why)) = (limit.paused_until, &limit.pause_reason) {
+        text += &format!(" PAUSED until {until}: {why},");
+    }
+    text += if limit.set_by_operator { " set by an operator" } else { " by the settings" };
+    text
+}

@@ -1,0 +1,194 @@
+//! Before every read of the provider: a token of a chunk that this process took from the account's, spent evenly.
+
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use metrics::counter;
+use spool_db::limits::reads::{self, Chunk, Tokens};
+use spool_queue::{Failure, Run};
+use spool_telemetry::names;
+use sqlx::PgPool;
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+
+/// A wait up to this long is waited out; a longer one is for the queue.
+const SHORT: Duration = Duration::from_millis(300);
+/// An unused token dies so long after its chunk.
+const LATE: Duration = Duration::from_secs(1);
+/// Largest chunk.
+const MOST: u32 = 64;
+
+/// The tokens of this process.
+#[derive(Debug)]
+pub(crate) struct Reads {
+    provider: &'static str,
+    pace: DefaultDirectRateLimiter,
+    clock: DefaultClock,
+    purse: Mutex<Purse>,
+}
+
+/// A chunk by this process's own monotonic clock, and what was learned from the one before.
+#[derive(Debug, Clone, Copy)]
+struct Purse {
+    left: u32,
+    next_at: Instant,
+    step: Duration,
+    dies_at: Instant,
+    used: u32,
+    /// There are none before.
+    none_before: Instant,
+}
+
+impl Purse {
+    fn empty(now: Instant) -> Self {
+        Self { left: 0, next_at: now, step: Duration::ZERO, dies_at: now, used: 0, none_before: now }
+    }
+
+    /// How many to ask for: what was used, and more if that was not enough.
+    fn wanted(&self) -> u32 {
+        let wanted = if self.left == 0 { self.used * 2 } else { self.used };
+        wanted.clamp(1, MOST)
+    }
+
+    /// The database's moments lie between the question and its answer. A token is not used before its moment, so it counts from the
+    /// answer, and not after it died, so that counts from the question.
+    fn fill(&mut self, chunk: Chunk, asked: Instant, answered: Instant) {
+        let whole = chunk.starts_in + chunk.step * chunk.tokens;
+        *self = Self {
+            left: chunk.tokens,
+            next_at: answered + chunk.starts_in,
+            step: chunk.step,
+            dies_at: asked + whole + LATE,
+            used: 0,
+            none_before: answered,
+        };
+    }
+
+    /// Takes a token and says how long to wait before using it; none when that is too long or there is none.
+    fn take(&mut self, now: Instant) -> Option<Duration> {
+        if self.left == 0 || now >= self.dies_at {
+            return None;
+        }
+        let wait = self.next_at.saturating_duration_since(now);
+        if wait > SHORT {
+            return None;
+        }
+        self.left -= 1;
+        self.used += 1;
+        self.next_at += self.step;
+        Some(wait)
+    }
+}
+
+impl Reads {
+    /// At most `per_minute` from this process, smoothed; the account's limit is the database's.
+    pub(crate) fn new(provider: &'static str, per_minute: NonZeroU32) -> Self {
+        let burst = NonZeroU32::MIN.saturating_add(per_minute.get() / 240);
+        Self {
+            provider,
+            pace: RateLimiter::direct(Quota::per_minute(per_minute).allow_burst(burst)),
+            clock: DefaultClock::default(),
+            purse: Mutex::new(Purse::empty(Instant::now())),
+        }
+    }
+
+    /// Waits shortly for a token. `Err` says how long to park instead; tasks get different times, so that they come one by one.
+    pub(crate) async fn token(&self, pool: &PgPool, run: &Run) -> Result<Result<(), Duration>, Failure> {
+        let spread = |wait: Duration| {
+            let part = run.task_id().0.unsigned_abs() % 16;
+            wait.max(SHORT).mul_f64(1.0 + part as f64 / 8.0)
+        };
+        let wait = match self.from_purse(pool).await? {
+            Ok(wait) => wait,
+            Err(later) => return Ok(Err(spread(later))),
+        };
+        tokio::time::sleep(wait).await;
+        while let Err(not_until) = self.pace.check() {
+            let wait = not_until.wait_time_from(self.clock.now());
+            if wait > SHORT {
+                return Ok(Err(spread(wait)));
+            }
+            tokio::time::sleep(wait).await;
+        }
+        counter!(names::LIMIT_TOKENS, "provider" => self.provider, "class" => "other").increment(1);
+        Ok(Ok(()))
+    }
+
+    /// For what must be said to the provider and cannot be parked: waits shortly, then goes.
+    pub(crate) async fn token_or_go(&self, pool: &PgPool, run: &Run) {
+        match self.token(pool, run).await {
+            Ok(Ok(())) => {}
+            Ok(Err(wait)) => tokio::time::sleep(wait.min(SHORT)).await,
+            Err(error) => tracing::warn!(error = error.error(), "no token for a call that cannot wait"),
+        }
+    }
+
+    async fn from_purse(&self, pool: &PgPool) -> Result<Result<Duration, Duration>, Failure> {
+        let mut purse = self.purse.lock().await;
+        let now = Instant::now();
+        if let Some(wait) = purse.take(now) {
+            return Ok(Ok(wait));
+        }
+        if purse.left > 0 && now < purse.dies_at {
+            return Ok(Err(purse.next_at.saturating_duration_since(now)));
+        }
+        if now < purse.none_before {
+            return Ok(Err(purse.none_before - now));
+        }
+        // Committed before a token is used: a chunk that is rolled back was never taken.
+        let asked = Instant::now();
+        let mut tx = pool.begin().await?;
+        let tokens = reads::take(&mut tx, self.provider, purse.wanted()).await?;
+        tx.commit().await?;
+        let answered = Instant::now();
+        Ok(match tokens {
+            Tokens::Unlimited => Ok(Duration::ZERO),
+            Tokens::Later(wait) => {
+                purse.none_before = answered + wait;
+                Err(wait)
+            }
+            Tokens::Chunk(chunk) => {
+                purse.fill(chunk, asked, answered);
+                purse.take(answered).ok_or(chunk.starts_in)
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_millis(20);
+
+    fn filled(tokens: u32, starts_in: Duration) -> (Purse, Instant) {
+        let asked = Instant::now();
+        let answered = asked + Duration::from_millis(5);
+        let mut purse = Purse::empty(asked);
+        purse.fill(Chunk { tokens, starts_in, step: STEP }, asked, answered);
+        (purse, answered)
+    }
+
+    #[test]
+    fn tokens_are_spent_evenly_and_not_before_their_time() {
+        let (mut purse, answered) = filled(3, Duration::ZERO);
+        let waits: Vec<_> = (0..4).map(|_| purse.take(answered)).collect();
+        assert_eq!(waits, [Some(Duration::ZERO), Some(STEP), Some(2 * STEP), None]);
+        assert_eq!(purse.wanted(), 6, "it was not enough");
+    }
+
+    #[test]
+    fn hoarded_tokens_die() {
+        let (mut purse, answered) = filled(3, Duration::ZERO);
+        assert!(purse.take(answered).is_some());
+        assert_eq!(purse.take(answered + 3 * STEP + LATE), None);
+        assert_eq!(purse.wanted(), 1, "fewer were needed");
+    }
+
+    #[test]
+    fn a_token_that_is_far_off_is_left_for_later() {
+        let (mut purse, answered) = filled(1, Duration::from_secs(1));
+        assert_eq!(purse.take(answered), None);
+        assert!(purse.take(answered + Duration::from_millis(900)).is_some());
+    }
+}
