@@ -55,6 +55,7 @@ fn keyed() -> Routes {
         .routes(routes!(jobs::from_property_photos::create))
         .routes(routes!(jobs::show::show))
         .routes(routes!(jobs::approve::approve))
+        .routes(routes!(jobs::cancel::cancel))
         .routes(routes!(scenes::list::list))
         .routes(routes!(scenes::show::show))
 }
@@ -79,6 +80,10 @@ fn administered() -> Routes {
         .routes(routes!(admin::workers::list))
         .routes(routes!(admin::budgets::list::list, admin::budgets::set::set, admin::budgets::remove::remove))
         .routes(routes!(admin::budgets::stop::stop, admin::budgets::stop::resume))
+        .routes(routes!(admin::predictions::list::list))
+        .routes(routes!(admin::predictions::resolve::resolve))
+        .routes(routes!(admin::custody::list))
+        .routes(routes!(admin::orphans::list))
 }
 
 /// The document of all of them.

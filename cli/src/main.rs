@@ -45,6 +45,9 @@ enum Command {
     /// What may be spent, and the emergency stop.
     #[cfg(feature = "schema")]
     Budget(commands::budget::Budgets),
+    /// Paid calls as they stand, and your word on those in doubt.
+    #[cfg(feature = "schema")]
+    Predictions(commands::predictions::Predictions),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -62,6 +65,8 @@ async fn execute(command: Command) -> Ending {
         Command::Keys(keys) => commands::keys::execute(keys).await,
         #[cfg(feature = "schema")]
         Command::Budget(budgets) => commands::budget::execute(budgets).await,
+        #[cfg(feature = "schema")]
+        Command::Predictions(predictions) => commands::predictions::execute(predictions).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }

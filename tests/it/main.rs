@@ -1,7 +1,13 @@
 //! The whole system, from outside.
 
 mod budget;
+mod cancel;
 mod crash_sweep;
+mod custody;
+mod doubt;
+mod handover;
+mod memo;
+mod orphans;
 mod outages;
 mod postgres_18;
 mod replicate_clients;

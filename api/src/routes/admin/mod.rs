@@ -1,4 +1,7 @@
 //! `/admin`: for operators, with a key that has the scope `admin`.
 
 pub mod budgets;
+pub mod custody;
+pub mod orphans;
+pub mod predictions;
 pub mod workers;

@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod body;
+pub mod cancel;
 pub mod creation;
 pub mod from_image_pairs;
 pub mod from_property_photos;

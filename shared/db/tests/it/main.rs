@@ -3,9 +3,17 @@
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod cancellation;
+#[cfg(test)]
+mod custody;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod jobs;
+#[cfg(test)]
+mod memo;
+#[cfg(test)]
+mod orphans;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]
