@@ -37,6 +37,8 @@ pub enum Code {
     UnsupportedMediaType,
     ValidationFailed,
     NotPending,
+    AlreadyFinal,
+    NotInDoubt,
     JobCreationFailed,
     WrongJob,
     Internal,

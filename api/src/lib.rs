@@ -4,6 +4,7 @@
 pub mod approval;
 pub mod asset_intake;
 pub mod caller;
+pub mod cancellation;
 pub mod cli;
 pub mod database;
 pub mod defaults;

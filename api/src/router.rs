@@ -56,6 +56,7 @@ fn keyed() -> Routes {
         .routes(routes!(jobs::show::show))
         .routes(routes!(jobs::explain::explain))
         .routes(routes!(jobs::approve::approve))
+        .routes(routes!(jobs::cancel::cancel))
         .routes(routes!(scenes::list::list))
         .routes(routes!(scenes::show::show))
 }
@@ -86,6 +87,10 @@ fn administered() -> Routes {
             admin::breakers::open::open,
             admin::breakers::close::close
         ))
+        .routes(routes!(admin::predictions::list::list))
+        .routes(routes!(admin::predictions::resolve::resolve))
+        .routes(routes!(admin::custody::list))
+        .routes(routes!(admin::orphans::list))
 }
 
 /// The document of all of them.

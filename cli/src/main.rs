@@ -54,6 +54,9 @@ enum Command {
     /// What is left alone because it fails, and by an operator's hand.
     #[cfg(feature = "schema")]
     Breaker(commands::breaker::Breakers),
+    /// Paid calls as they stand, and your word on those in doubt.
+    #[cfg(feature = "schema")]
+    Predictions(commands::predictions::Predictions),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -73,9 +76,12 @@ async fn execute(command: Command) -> Ending {
         Command::Budget(budgets) => commands::budget::execute(budgets).await,
         #[cfg(feature = "schema")]
         Command::Explain(explain) => commands::explain::execute(explain).await,
+        #[cfg(feature = "schema")]
         Command::Limits(limits) => commands::limits::execute(limits).await,
         #[cfg(feature = "schema")]
         Command::Breaker(breakers) => commands::breaker::execute(breakers).await,
+        #[cfg(feature = "schema")]
+        Command::Predictions(predictions) => commands::predictions::execute(predictions).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }

@@ -10,6 +10,9 @@ const PURCHASES: usize = 8;
 /// Places that are only reached when an answer was lost.
 const AFTER_A_LOST_ANSWER: &[&str] = &["UnknownRecorded", "Found"];
 
+/// Places that such a job does not pass: `memo.rs` and `cancel.rs` kill at these.
+const ELSEWHERE: &[&str] = &["Memo", "Recall"];
+
 fn options(crash_dir: &Path) -> Options {
     Options {
         workers: 2,
@@ -26,7 +29,9 @@ fn options(crash_dir: &Path) -> Options {
 async fn crash_points() -> Vec<String> {
     let output = command(program("spool-worker")).arg("--crash-points").output().await.expect("it runs");
     assert!(output.status.success(), "build with --features spool-worker/crash-points: {output:?}");
-    String::from_utf8(output.stdout).expect("text").lines().map(ToOwned::to_owned).collect()
+    let points = String::from_utf8(output.stdout).expect("text");
+    let passed = |point: &&str| !ELSEWHERE.iter().any(|start| point.starts_with(start));
+    points.lines().filter(passed).map(ToOwned::to_owned).collect()
 }
 
 /// The provider creates predictions, and neither its answers nor its webhooks arrive.

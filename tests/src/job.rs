@@ -59,9 +59,11 @@ impl System {
         campaign_id
     }
 
-    /// A job of four pairs, created and approved; `more` is merged into the request.
+    /// A job of four pairs, created and approved; `more` is merged into the request. Everything is bought for it, unless that says
+    /// `reuse`.
     pub async fn approved_job(&self, campaign_id: &str, more: Value) -> i64 {
-        let mut body = json!({"campaign_id": campaign_id, "clip_duration": 4, "num_pairs": 4, "video_model": "veo-3.1-fast"});
+        let mut body = json!({"campaign_id": campaign_id, "clip_duration": 4, "num_pairs": 4, "video_model": "veo-3.1-fast",
+                              "reuse": false});
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }

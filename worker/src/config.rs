@@ -103,7 +103,13 @@ pub struct ProviderArgs {
     /// Seconds after a lost answer until a prediction that no list shows counts as not created.
     #[arg(long, env = "SPOOL_SUBMIT_SETTLE_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=1800))]
     pub submit_settle_seconds: u64,
+    /// Seconds between two looks for predictions at the provider that no row knows. Inputs can be seen for an hour.
+    #[arg(long, env = "SPOOL_ORPHAN_SWEEP_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=1800))]
+    pub orphan_sweep_seconds: u64,
 }
+
+/// A provider may show a prediction in its lists only after a while. Shorter settling buys twice.
+const SHORTEST_SETTLE: u64 = 30;
 
 /// What operators may change about the steps.
 #[derive(Debug, Clone)]
@@ -133,6 +139,26 @@ impl Config {
         if self.provider.replicate_api_token.expose_secret().trim().is_empty() {
             return refuse("REPLICATE_API_TOKEN", "must not be empty");
         }
+        let settle = self.provider.submit_settle_seconds;
+        if settle < SHORTEST_SETTLE + self.worker.lease_seconds
+            && !is_local(&self.provider.replicate_base_url)
+        {
+            return refuse(
+                "SPOOL_SUBMIT_SETTLE_SECONDS",
+                "is too short: a prediction could be bought twice. Give at least 30 s more than SPOOL_LEASE_SECONDS; less is only for \
+                 a simulator on this machine",
+            );
+        }
         Ok(())
+    }
+}
+
+/// A simulator on this machine, where nothing costs money.
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }

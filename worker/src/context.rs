@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) store: MediaStore,
     /// The only place that starts processes.
     pub(crate) ffmpeg: Ffmpeg,
+    /// The same with places of its own, for outputs that vanish: they do not wait behind films that are being made.
+    pub(crate) scan: Ffmpeg,
     /// The paid provider.
     pub(crate) replicate: Replicate,
     /// Which addresses outputs may be fetched from.

@@ -41,6 +41,16 @@ pub(crate) enum CrashPoint {
     ThumbnailStored,
     /// The verified video is recorded.
     VerifyRecorded,
+    /// An output that was bought before is there and whole, nothing says that it is used again.
+    MemoFound,
+    /// It is used again.
+    MemoRecorded,
+    /// A job was called off; a prediction of it is handed to the task that winds it up.
+    RecallBegun,
+    /// The provider was told to stop, nothing of it is written.
+    RecallSent,
+    /// What was called off is final and booked.
+    RecallRecorded,
     /// All tasks are final, the job is not concluded.
     Concluding,
     /// The job is concluded.
@@ -69,6 +79,11 @@ impl CrashPoint {
         Self::MixRecorded,
         Self::ThumbnailStored,
         Self::VerifyRecorded,
+        Self::MemoFound,
+        Self::MemoRecorded,
+        Self::RecallBegun,
+        Self::RecallSent,
+        Self::RecallRecorded,
         Self::Concluding,
         Self::Concluded,
     ];

@@ -6,10 +6,12 @@
 pub mod config;
 mod context;
 mod crash;
+mod custody;
 mod health;
 mod limits;
 mod links;
 mod meter;
+mod orphan_sweep;
 mod purchase;
 pub mod run;
 mod steps;

@@ -13,6 +13,11 @@ impl Context {
 
     /// Where the provider reports what became of it.
     pub(crate) fn webhook_link(&self, prediction: Uuid) -> String {
-        format!("{}/api/webhooks/replicate?prediction={prediction}", self.public_base_url)
+        format!("{}{prediction}", self.webhook_base())
+    }
+
+    /// What all those addresses begin with.
+    pub(crate) fn webhook_base(&self) -> String {
+        format!("{}/api/webhooks/replicate?prediction=", self.public_base_url)
     }
 }

@@ -38,6 +38,11 @@ pub(crate) fn ended(row: &PredictionRow, state: PredictionState, cost: Micros) {
     }
 }
 
+/// Counts an output that was used again instead of bought.
+pub(crate) fn reused(model: &str) {
+    counter!(names::REUSED, "model" => model.to_owned()).increment(1);
+}
+
 /// Counts money that was written to the ledger.
 pub(crate) fn money(kind: &'static str, amount: Micros) {
     counter!(names::MONEY_MICROS, "kind" => kind).increment(amount.0.unsigned_abs());

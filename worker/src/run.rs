@@ -3,7 +3,7 @@
 use crate::config::{Config, StepSettings};
 use crate::context::Context;
 use crate::limits::{self, Reads};
-use crate::{health, steps};
+use crate::{custody, health, orphan_sweep, steps};
 use serde_json::json;
 use spool_db::limits::Settings;
 use spool_db::pool::connect;
@@ -26,6 +26,8 @@ const PROVIDER: &str = "replicate";
 /// Slots for steps that only touch the database.
 const LIGHT_SLOTS: usize = 64;
 
+/// Outputs that are checked at the same time; each takes a tenth of a second of one core.
+const SCAN_SLOTS: usize = 2;
 /// Two may be lost before the lease is.
 const HEARTBEATS_PER_LEASE: f64 = 3.3;
 /// No step lives this long, so what is older belongs to nobody.
@@ -50,6 +52,7 @@ pub async fn run(
         pool: pool.clone(),
         store,
         ffmpeg: Ffmpeg::discover(ffmpeg_slots)?,
+        scan: Ffmpeg::discover(SCAN_SLOTS)?,
         replicate: Replicate::new(ReplicateConfig {
             base_url: config.provider.replicate_base_url.clone(),
             token: config.provider.replicate_api_token.clone(),
@@ -67,6 +70,9 @@ pub async fn run(
     tx.commit().await?;
     limits::start(pool.clone(), stop.clone());
 
+    let sweep_every = Duration::from_secs(config.provider.orphan_sweep_seconds);
+    orphan_sweep::keep(pool.clone(), sweep_every, stop.clone());
+    custody::watch(pool.clone(), stop.clone());
     let listening = match config.worker.listen {
         Some(address) => Some(health::serve(address, metrics, pool.clone(), stop.clone()).await?),
         None => None,

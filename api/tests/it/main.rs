@@ -5,6 +5,7 @@ mod assets;
 mod auth;
 mod budgets;
 mod campaigns;
+mod cancel;
 mod clients;
 mod documents;
 mod downloads;

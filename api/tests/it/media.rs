@@ -41,6 +41,7 @@ pub(crate) async fn prediction(app: &TestApp) -> (Uuid, i64) {
         model: "google/veo-3.1-fast",
         input: &json!({}),
         input_digest: &digest,
+        memo_key: &digest,
         media: &json!({"first.jpg": digest}),
         unit: "second",
         estimate: Micros(1),

@@ -7,7 +7,9 @@
 pub mod assets;
 pub mod budgets;
 pub mod campaigns;
+pub mod cancellation;
 pub mod clients;
+pub mod custody;
 pub mod error;
 pub mod events;
 pub mod explain;
@@ -16,6 +18,7 @@ pub mod keys;
 pub mod ledger;
 pub mod limits;
 pub mod media;
+pub mod orphans;
 pub mod pool;
 pub mod predictions;
 pub mod progress;

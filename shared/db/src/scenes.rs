@@ -44,6 +44,8 @@ pub struct SceneRow {
     pub error: Option<String>,
     /// The provider's id of its newest prediction.
     pub provider_id: Option<String>,
+    /// Its clip was not bought for it: the earlier purchase that it comes from.
+    pub reused_from: Option<Uuid>,
     /// When it was planned.
     pub inserted_at: DateTime<Utc>,
     /// When it last changed.
@@ -88,6 +90,8 @@ macro_rules! select {
                       s.duration_ms, s.first_asset_id, s.last_asset_id, s.state, s.clip_digest, m.bytes AS "clip_bytes?", s.error,
                       (SELECT p.external_id FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
                        ORDER BY p.intent_at DESC LIMIT 1) AS provider_id,
+                      (SELECT p.reused_from FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
+                         AND p.scene_version = s.version AND p.state = 'succeeded') AS reused_from,
                       s.inserted_at, s.updated_at
                FROM scenes s LEFT JOIN media m ON m.digest = s.clip_digest
                WHERE "# + $which,

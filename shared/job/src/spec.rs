@@ -57,10 +57,18 @@ pub struct JobSpec {
     pub audio: bool,
     /// Whether to compose a soundtrack.
     pub music: bool,
+    /// Whether an output that was bought before by the same order is used again, for nothing.
+    #[serde(default = "yes")]
+    pub reuse: bool,
     /// What one failed scene does.
     pub on_scene_failure: OnSceneFailure,
     /// What failed music does.
     pub on_music_failure: OnMusicFailure,
+}
+
+/// Specs from before there was a choice.
+const fn yes() -> bool {
+    true
 }
 
 /// Longest shot of a storyboard, in milliseconds.
@@ -103,6 +111,7 @@ mod tests {
             aspect: aspect.into(),
             audio: false,
             music: true,
+            reuse: true,
             on_scene_failure: OnSceneFailure::Fail,
             on_music_failure: OnMusicFailure::ContinueWithSilence,
         }

@@ -14,6 +14,10 @@ text_enum! {
         Music = "music",
         /// Bring a prediction's output home before it vanishes.
         Collect = "collect",
+        /// Look after a prediction that nobody wants any more: call it off and book what it cost.
+        Recall = "recall",
+        /// Look for predictions at the provider that no row knows.
+        Orphans = "orphans",
         /// Join the clips.
         Stitch = "stitch",
         /// Put the soundtrack under them.
@@ -37,10 +41,10 @@ impl TaskKind {
     /// The queue it runs in: waiting kinds share many slots, CPU kinds have one per core.
     pub const fn queue(self) -> &'static str {
         match self {
-            Self::Render | Self::Music => "predict",
+            Self::Render | Self::Music | Self::Recall => "predict",
             Self::Collect => "collect",
             Self::Stitch | Self::Mix | Self::Verify => "ffmpeg",
-            Self::Close => "light",
+            Self::Close | Self::Orphans => "light",
         }
     }
 }
@@ -71,6 +75,15 @@ pub struct CollectTask {
     /// The job.
     pub job_id: i64,
     /// Whose output to bring home.
+    pub prediction_id: Uuid,
+}
+
+/// Payload of `recall`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecallTask {
+    /// The job.
+    pub job_id: i64,
+    /// What to call off.
     pub prediction_id: Uuid,
 }
 

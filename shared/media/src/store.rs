@@ -15,6 +15,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path as ObjectPath;
 use object_store::prefix::PrefixStore;
 use object_store::{GetOptions, GetResultPayload, ObjectStore, ObjectStoreExt};
+use sha2::Digest as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -287,6 +288,23 @@ impl MediaStore {
             GetResultPayload::Stream(stream) => stream.map_err(backend).boxed(),
         };
         Ok(Content { stream, range, bytes })
+    }
+
+    /// Whether a file is stored whose bytes are still what its name says. Reads all of it.
+    ///
+    /// # Errors
+    /// The folder or bucket does not answer.
+    pub async fn is_whole(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let mut content = match self.get(digest, None).await {
+            Ok(content) => content,
+            Err(StoreError::NotFound { .. }) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let mut hash = sha2::Sha256::new();
+        while let Some(chunk) = content.stream.try_next().await? {
+            hash.update(&chunk);
+        }
+        Ok(Digest::of_hash(&hash.finalize()) == *digest)
     }
 
     /// A local path to read a stored file from: in place in a local store, else a copy made in `folder`.

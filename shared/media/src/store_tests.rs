@@ -35,7 +35,9 @@ async fn round_trip(store: &MediaStore, folder: &Path) {
     let copy = store.local_copy(&stored.digest, folder).await.expect("a path");
     assert_eq!(std::fs::read(&copy).expect("readable"), bytes);
 
+    assert!(store.is_whole(&stored.digest).await.expect("read"));
     let missing = Digest::of(b"never stored");
+    assert!(!store.is_whole(&missing).await.expect("looked up"));
     assert_eq!(store.size(&missing).await.expect("size"), None);
     assert!(matches!(store.get(&missing, None).await, Err(StoreError::NotFound { .. })));
     assert!(matches!(store.local_copy(&missing, folder).await, Err(StoreError::NotFound { .. })));
@@ -57,6 +59,8 @@ async fn a_folder_keeps_files_by_their_content() {
     let url = url::Url::from_file_path(&root).expect("a URL");
     let again = MediaStore::open(url.as_str()).expect("it opens by URL");
     assert_eq!(read(&again, &stored.digest, None).await, b"mine");
+    std::fs::write(root.join(stored.digest.object_path()), b"ours").expect("written over");
+    assert!(!again.is_whole(&stored.digest).await.expect("read"), "the same length, other bytes");
 }
 
 #[tokio::test]

@@ -111,6 +111,24 @@ impl Replicate {
         created_after: Option<DateTime<Utc>>,
         created_before: Option<DateTime<Utc>>,
     ) -> Result<Vec<Prediction>, ProviderError> {
+        match self.list_pages(created_after, created_before, MOST_PAGES).await? {
+            (found, true) => Ok(found),
+            // A list that is cut off proves nothing about what is not in it.
+            (_, false) => Err(ProviderError::refused(
+                "list predictions",
+                "too_long",
+                format!("the list has more than {MOST_PAGES} pages"),
+            )),
+        }
+    }
+
+    /// The same, newest first, but at most so many pages of 100; says whether that was all.
+    pub async fn list_pages(
+        &self,
+        created_after: Option<DateTime<Utc>>,
+        created_before: Option<DateTime<Utc>>,
+        most_pages: usize,
+    ) -> Result<(Vec<Prediction>, bool), ProviderError> {
         const DOING: &str = "list predictions";
         let mut url = self.url(&["predictions"]).0;
         for (name, at) in [("created_after", created_after), ("created_before", created_before)] {
@@ -119,10 +137,10 @@ impl Replicate {
             }
         }
         let mut found = Vec::new();
-        for _ in 0..MOST_PAGES {
+        for _ in 0..most_pages {
             let page: Page<Prediction> = self.read(DOING, url).await?;
             found.extend(page.results);
-            let Some(next) = page.next else { return Ok(found) };
+            let Some(next) = page.next else { return Ok((found, true)) };
             url = self.own(&next).ok_or_else(|| {
                 ProviderError::refused(
                     DOING,
@@ -131,8 +149,7 @@ impl Replicate {
                 )
             })?;
         }
-        // A list that is cut off proves nothing about what is not in it.
-        Err(ProviderError::refused(DOING, "too_long", format!("the list has more than {MOST_PAGES} pages")))
+        Ok((found, false))
     }
 
     /// Asks the provider to stop. Repeating it is harmless; what became of it is for [`Self::get`] to say.

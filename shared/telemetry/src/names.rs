@@ -27,6 +27,20 @@ pub const LIMIT_TOKENS: &str = "spool_limit_tokens_total";
 pub const PROVIDER_THROTTLED: &str = "spool_provider_throttled_total";
 /// Whether a breaker is open.
 pub const BREAKER_OPEN: &str = "spool_breaker_open";
+/// Outputs that were used again instead of bought.
+pub const REUSED: &str = "spool_reused_total";
+/// Time left to fetch the output that will be deleted first.
+pub const CUSTODY_TIGHTEST: &str = "spool_custody_tightest_seconds";
+/// Outputs that are paid for and not stored yet.
+pub const CUSTODY_WAITING: &str = "spool_custody_waiting";
+/// Outputs that were paid for and are lost.
+pub const PAID_BUT_LOST: &str = "spool_paid_but_lost";
+/// What those had cost.
+pub const PAID_BUT_LOST_MICROS: &str = "spool_paid_but_lost_micros";
+/// Predictions at a provider that no row knew.
+pub const ORPHANS: &str = "spool_orphans";
+/// What they cost beside the ledger.
+pub const ORPHANS_MICROS: &str = "spool_orphans_micros";
 /// Money written to the ledger.
 pub const MONEY_MICROS: &str = "spool_money_micros_total";
 /// Time an FFmpeg run took.
@@ -184,6 +198,55 @@ pub const ALL: &[Declared] = &[
         labels: &[open("provider"), open("model")],
     },
     Declared {
+        name: REUSED,
+        kind: Counter,
+        unit: Unit::Count,
+        meaning: "Outputs that an earlier purchase had left in the store and that were used again, by model.",
+        labels: &[open("model")],
+    },
+    Declared {
+        name: CUSTODY_TIGHTEST,
+        kind: Gauge,
+        unit: Unit::Seconds,
+        meaning: "Time left until the provider deletes the first of all outputs that are not stored yet; 3600 when there is none. From the database.",
+        labels: &[],
+    },
+    Declared {
+        name: CUSTODY_WAITING,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Outputs that are paid for and not stored yet. From the database.",
+        labels: &[],
+    },
+    Declared {
+        name: PAID_BUT_LOST,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Outputs that were paid for and deleted by the provider before they were stored; must stay 0. From the database.",
+        labels: &[],
+    },
+    Declared {
+        name: PAID_BUT_LOST_MICROS,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Micro-dollars that the lost outputs had cost. From the database.",
+        labels: &[],
+    },
+    Declared {
+        name: ORPHANS,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Predictions at a provider that bore our mark and that no row knew, by what was done with them. From the database.",
+        labels: &[Label { name: "done", values: &["adopted", "canceled"] }],
+    },
+    Declared {
+        name: ORPHANS_MICROS,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Micro-dollars that canceled orphans cost all the same, beside the ledger. From the database.",
+        labels: &[],
+    },
+    Declared {
         name: MONEY_MICROS,
         kind: Counter,
         unit: Unit::Count,
@@ -212,7 +275,9 @@ pub const ALL: &[Declared] = &[
         labels: &[
             Label {
                 name: "kind",
-                values: &["render", "music", "collect", "stitch", "mix", "verify", "close"],
+                values: &[
+                    "render", "music", "collect", "recall", "orphans", "stitch", "mix", "verify", "close",
+                ],
             },
             Label { name: "outcome", values: &["committed", "done", "retry", "park", "cancel", "fail"] },
         ],

@@ -5,8 +5,14 @@
 //! changes, the next run finds the row and goes on from it; the only state from which a POST may
 //! follow is "no row stands".
 
+pub(crate) mod doubt;
+mod mark;
+mod memo;
 mod order;
+pub(crate) mod orphan;
+mod overdue;
 mod poll;
+pub(crate) mod recall;
 mod resolve;
 mod submit;
 mod turn;
@@ -27,15 +33,18 @@ pub(crate) async fn advance(ctx: &Context, run: &Run, order: &Order) -> Result<D
     let mut conn = ctx.read().await?;
     let standing = predictions::standing(&mut conn, order.slot).await?;
     drop(conn);
-    let Some(row) = standing else { return submit::submit(ctx, run, order).await };
+    let Some(row) = standing else {
+        return match memo::reuse(ctx, run, order).await? {
+            Some(done) => Ok(done),
+            None => submit::submit(ctx, run, order).await,
+        };
+    };
     match row.state {
         PredictionState::Intent => submit::lost(ctx, run, &row).await,
         PredictionState::Unknown => resolve::resolve(ctx, run, order, &row).await,
         PredictionState::Submitted => poll::poll(ctx, run, order, &row).await,
         PredictionState::Succeeded => poll::bought_before(ctx, run, &row).await,
-        PredictionState::InDoubt => {
-            Ok(park(IN_DOUBT_REST, "prediction in doubt: an operator decides").into())
-        }
+        PredictionState::InDoubt => doubt::look(ctx, run, order, &row).await,
         final_state => {
             Err(Failure::fail("bad_state", format!("prediction {} stands as {final_state}", row.id)))
         }

@@ -26,6 +26,8 @@ pub(crate) struct Order {
     pub(crate) media_ms: i64,
     /// Input media by name: the digest of what each serves.
     pub(crate) media: BTreeMap<String, String>,
+    /// Whether an output that was bought before by the same order will do.
+    pub(crate) reuse: bool,
     /// Makes the input from what stands for each medium.
     pub(crate) input: Input,
 }

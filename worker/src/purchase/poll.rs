@@ -1,7 +1,7 @@
 //! Looking after a submitted prediction until it is final, and what each end costs and causes.
 
 use super::submit::fail_scene;
-use super::{Order, external_id, park, turn};
+use super::{Order, external_id, overdue, park, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -9,7 +9,7 @@ use serde_json::json;
 use spool_db::jobs;
 use spool_db::limits::feedback;
 use spool_db::predictions::{self, End, PredictionRow};
-use spool_db::progress;
+use spool_db::{custody, progress};
 use spool_job::catalog::Unit;
 use spool_job::money::Micros;
 use spool_job::prediction::PredictionState;
@@ -72,6 +72,7 @@ pub(super) async fn poll(
         PredictionStatus::Canceled => PredictionState::Canceled,
         PredictionStatus::Aborted => PredictionState::Aborted,
         PredictionStatus::Starting | PredictionStatus::Processing | PredictionStatus::Unknown => {
+            overdue::call_off(ctx, run, order, row, submitted_for).await;
             let mut tx = ctx.pool.begin().await?;
             predictions::polled(&mut tx, row.id).await?;
             return Ok(run.commit(tx, park(rest, "rendering")).await?);
@@ -100,7 +101,7 @@ pub(super) async fn poll(
     }
 }
 
-async fn succeeded(
+pub(super) async fn succeeded(
     ctx: &Context,
     run: &Run,
     order: &Order,
@@ -120,11 +121,12 @@ async fn succeeded(
         failure: None,
     };
     predictions::ended(&mut tx, row.id, &end).await?;
+    custody::left(&mut tx, row.id, found.completed_at).await?;
     let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "ordinal": row.ordinal, "cost_micros": cost});
     progress::refresh(&mut tx, row.job_id, &format!("{}_finished", row.purpose), &data).await?;
     feedback::run_succeeded(&mut tx, &row.provider, &row.model).await?;
     // The output vanishes an hour after its end, so the oldest is fetched first.
-    let left_at = found.completed_at;
+    let left_at = custody::left_at(&mut tx, row.id).await?;
     let done = hand_to_collect(tx, run, row, left_at).await?;
     meter::ended(row, PredictionState::Succeeded, cost);
     crash_point!(SuccessRecorded);
@@ -138,8 +140,9 @@ pub(super) async fn bought_before(ctx: &Context, run: &Run, row: &PredictionRow)
     if row.output_digest.is_some() {
         return Ok(Outcome::Done(json!({"prediction_id": row.id, "reused": true})).into());
     }
-    let tx = ctx.pool.begin().await?;
-    hand_to_collect(tx, run, row, None).await
+    let mut tx = ctx.pool.begin().await?;
+    let left_at = custody::left_at(&mut tx, row.id).await?;
+    hand_to_collect(tx, run, row, left_at).await
 }
 
 async fn hand_to_collect(
@@ -179,6 +182,7 @@ async fn failed(
     let class = failure::classify(state.as_str(), &text);
     let cost = match class.charge {
         Charge::None => Micros::ZERO,
+        Charge::Produced if never_ran(found) => Micros::ZERO,
         Charge::Produced => cost(ctx, order, found)?,
     };
     let mut tx = ctx.pool.begin().await?;
@@ -228,6 +232,11 @@ async fn ended(
     Ok(run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?)
 }
 
+/// Called off before the model began: nothing is charged.
+pub(super) fn never_ran(found: &Prediction) -> bool {
+    found.status == PredictionStatus::Canceled && found.started_at.is_none()
+}
+
 /// What the provider says it produced; what was ordered where it does not say.
 fn billed_units(order: &Order, found: &Prediction) -> f64 {
     let metrics = found.metrics.as_ref();
@@ -240,7 +249,7 @@ fn billed_units(order: &Order, found: &Prediction) -> f64 {
     reported.unwrap_or_else(|| order.model.expected_milli_units(order.media_ms) as f64 / 1000.0)
 }
 
-fn cost(ctx: &Context, order: &Order, found: &Prediction) -> Result<Micros, Failure> {
+pub(super) fn cost(ctx: &Context, order: &Order, found: &Prediction) -> Result<Micros, Failure> {
     let day = ctx.clock.now().date_naive();
     let price = order.model.unit_price(day, &order.resolution, order.audio)?;
     Ok(Micros::for_milli_units(price, (billed_units(order, found) * 1000.0).round() as i64))

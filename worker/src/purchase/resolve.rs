@@ -1,12 +1,11 @@
 //! A POST whose outcome is unknown is never repeated, only looked for: in complete lists of what the
 //! provider has, by marks that only our prediction bears.
 
-use super::order::seed_of;
+use super::mark::bears_our_mark;
 use super::{Order, park, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
-use serde_json::Value;
 use spool_db::predictions::{self, PredictionRow};
 use spool_provider::wire::Prediction;
 use spool_queue::{Done, Failure, Run};
@@ -56,8 +55,10 @@ pub(super) async fn resolve(
             return doubt(ctx.pool.begin().await?, run, row).await;
         }
     };
-    let mut ours: Vec<&Prediction> =
-        listed.iter().filter(|found| bears_our_mark(found, order, row)).collect();
+    let mut ours: Vec<&Prediction> = listed
+        .iter()
+        .filter(|found| bears_our_mark(found, order.media.is_empty(), row.id, &row.input))
+        .collect();
     let mut tx = ctx.pool.begin().await?;
     let ids: Vec<String> = ours.iter().map(|found| found.id.clone()).collect();
     let bound: HashSet<String> =
@@ -108,23 +109,4 @@ async fn doubt(
     predictions::in_doubt(&mut tx, row.id).await?;
     tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought: an operator decides");
     Ok(run.commit(tx, park(super::IN_DOUBT_REST, "prediction in doubt: an operator decides")).await?)
-}
-
-/// Our id in a media link or in the webhook, or our seed in an input that has no media.
-fn bears_our_mark(found: &Prediction, order: &Order, row: &PredictionRow) -> bool {
-    let id = row.id.to_string();
-    let in_links = found.input.values().any(|value| mentions(value, &id));
-    let in_webhook = found.webhook.as_deref().is_some_and(|url| url.contains(&id));
-    let by_seed = order.media.is_empty()
-        && found.input.get("seed").and_then(Value::as_u64) == Some(seed_of(row.id).into())
-        && found.input.get("prompt") == row.input.get("prompt");
-    in_links || in_webhook || by_seed
-}
-
-fn mentions(value: &Value, id: &str) -> bool {
-    match value {
-        Value::String(text) => text.contains(id),
-        Value::Array(items) => items.iter().any(|item| mentions(item, id)),
-        _ => false,
-    }
 }

@@ -9,7 +9,7 @@ use spool_db::budgets::{self, Decision, Scope, Shortfall};
 use spool_db::jobs::Parked;
 use spool_db::limits::line;
 use spool_db::predictions::{self, NewIntent, PredictionRow};
-use spool_db::{jobs, progress, scenes};
+use spool_db::{cancellation, jobs, progress, scenes};
 use spool_job::money::Micros;
 use spool_job::prediction::Purpose;
 use spool_job::state::SceneState;
@@ -39,7 +39,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     }
     let mut tx = ctx.pool.begin().await?;
     let state = jobs::lock(&mut tx, order.slot.job_id).await?;
-    if state.is_final() {
+    // What is called off buys nothing more; the lock on the job keeps the two apart.
+    if state.is_final() || cancellation::requested_at(&mut tx, order.slot.job_id).await?.is_some() {
         return Ok(Outcome::Cancel { why: format!("the job is {state}") }.into());
     }
     jobs::begin(&mut tx, order.slot.job_id).await?;
@@ -61,6 +62,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         model: &order.model.slug,
         input: &input,
         input_digest: &order.digest(id),
+        memo_key: &order.memo_key(),
         media: &json!(order.media),
         unit: order.model.unit.as_str(),
         estimate,

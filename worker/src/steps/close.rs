@@ -3,15 +3,19 @@
 
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::steps::recall;
 use serde_json::json;
 use spool_db::jobs::{self, Conclusion, JobRow};
-use spool_db::scenes;
+use spool_db::{cancellation, predictions, scenes};
 use spool_job::spec::OnSceneFailure;
 use spool_job::state::SceneState;
 use spool_job::tasks::{JobTask, TaskKind, group_key};
-use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run, TaskState, inspect};
+use spool_queue::{Bell, Done, Failure, Handler, Outcome, RetryPolicy, Run, TaskState, inspect};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How often it is looked whether all of it has ended.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The step.
 pub(super) struct Close(pub(super) Arc<Context>);
@@ -34,16 +38,27 @@ impl Handler for Close {
         let Some(job) = jobs::show(&mut tx, task.job_id, None).await? else {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
         };
+        if let Some(why) = not_yet(&mut tx, &run, task.job_id).await? {
+            let (why, bell) = why;
+            return Ok(run.commit_with(tx, Outcome::park_in(LOOK_AGAIN, why), bell).await?);
+        }
+        let called_off = cancellation::requested_at(&mut tx, task.job_id).await?.is_some();
         // A job that is canceled before anything ran is still only approved.
         jobs::begin(&mut tx, task.job_id).await?;
-        let end = if job.thumbnail_digest.is_some() {
+        let end = if called_off {
+            Conclusion::Canceled
+        } else if job.thumbnail_digest.is_some() {
             Conclusion::Completed
         } else {
             failure(&mut tx, &job).await?
         };
         for scene in scenes::list(&mut tx, task.job_id).await? {
             // Scenes that have a clip, or failed for a reason of their own, stay as they are.
-            let why = Some("the job ended before this scene had a clip");
+            let why = Some(if called_off {
+                "the job was canceled"
+            } else {
+                "the job ended before this scene had a clip"
+            });
             scenes::move_to(&mut tx, scene.id, scene.version, SceneState::Failed, None, why).await?;
         }
         jobs::conclude(&mut tx, task.job_id, &end).await?;
@@ -53,6 +68,26 @@ impl Handler for Close {
         tracing::info!(job.id = task.job_id, ?end, "the job is over");
         Ok(done)
     }
+}
+
+/// A job is not over while something of it runs or holds money: tasks that were added to wind it up, and predictions whose own task
+/// is gone, which get one that calls them off.
+async fn not_yet(
+    conn: &mut sqlx::PgConnection,
+    run: &Run,
+    job_id: i64,
+) -> Result<Option<(&'static str, Bell)>, Failure> {
+    let mut bell = Bell::silent();
+    let open = predictions::open_of_job(conn, job_id).await?;
+    for prediction in &open {
+        bell.merge(recall::of(job_id, *prediction).enqueue(conn).await?.bell);
+    }
+    if !open.is_empty() {
+        return Ok(Some(("predictions are being called off", bell)));
+    }
+    let tasks = inspect::tasks_of_group(conn, &group_key(job_id)).await?;
+    let others = tasks.iter().any(|task| task.id != run.task_id() && !task.state.is_final());
+    Ok(others.then_some(("an output is being fetched", bell)))
 }
 
 /// Why there is no video: the first failed scene, unless those are skipped; else the task that died.

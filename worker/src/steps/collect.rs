@@ -1,15 +1,16 @@
 //! `collect`: bring a prediction's output home before it vanishes.
 
-use super::workspace::{Workspace, keep};
+use super::workspace::{Workspace, keep_probed};
 use crate::context::Context;
 use crate::crash::crash_point;
 use serde_json::json;
 use spool_db::predictions::PredictionRow;
-use spool_db::{jobs, media, predictions, progress, scenes};
+use spool_db::{custody, jobs, media, predictions, progress, scenes};
 use spool_job::prediction::Purpose;
 use spool_job::state::SceneState;
 use spool_job::tasks::{CollectTask, TaskKind};
 use spool_media::kind::{self, HEAD_BYTES};
+use spool_media::probe::Probe;
 use spool_provider::download::{self, DownloadError};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
 use std::path::Path;
@@ -46,10 +47,12 @@ impl Handler for Collect {
         }
         let workspace = Workspace::new(ctx)?;
         let path = workspace.path("output");
-        fetch(ctx, &run, &row, &path).await?;
+        if let Err(failure) = fetch(ctx, &run, &row, &path).await {
+            return gone(ctx, &run, &row, failure).await;
+        }
         crash_point!(Downloaded);
-        let content_type = check(ctx, &row, &path).await?;
-        let (stored, _) = keep(ctx, &path, content_type).await?;
+        let (content_type, probe) = check(ctx, &row, &path).await?;
+        let (stored, _) = keep_probed(ctx, &path, content_type, probe).await?;
         crash_point!(OutputStored);
 
         let mut tx = ctx.pool.begin().await?;
@@ -68,6 +71,20 @@ impl Handler for Collect {
         crash_point!(CollectRecorded);
         Ok(done)
     }
+}
+
+/// What cannot be fetched any more is paid but lost: that is written down with the end of the task.
+async fn gone(ctx: &Context, run: &Run, row: &PredictionRow, failure: Failure) -> Result<Done, Failure> {
+    if !failure.is_final() {
+        return Err(failure);
+    }
+    tracing::error!(prediction.id = %row.id, error = failure.error(), "paid but lost");
+    let mut tx = ctx.pool.begin().await?;
+    jobs::lock(&mut tx, row.job_id).await?;
+    custody::lost(&mut tx, row.id).await?;
+    let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "error": failure.error()});
+    progress::refresh(&mut tx, row.job_id, "output_lost", &data).await?;
+    Ok(run.commit(tx, failure).await?)
 }
 
 async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
@@ -105,12 +122,12 @@ async fn content_type(path: &Path) -> Result<&'static str, Failure> {
 }
 
 /// A download is whole only when its packets are: a truncated file can still look right to a probe.
-async fn check(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<&'static str, Failure> {
-    ctx.ffmpeg.packet_scan(path).await?;
-    let probe = ctx.ffmpeg.probe(path).await?;
+async fn check(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(&'static str, Probe), Failure> {
+    ctx.scan.packet_scan(path).await?;
+    let probe = ctx.scan.probe(path).await?;
     match row.purpose {
-        Purpose::Render | Purpose::Image if probe.video.is_some() => content_type(path).await,
-        Purpose::Music | Purpose::Voice if probe.audio.is_some() => content_type(path).await,
+        Purpose::Render | Purpose::Image if probe.video.is_some() => Ok((content_type(path).await?, probe)),
+        Purpose::Music | Purpose::Voice if probe.audio.is_some() => Ok((content_type(path).await?, probe)),
         purpose => Err(Failure::retry(
             "wrong_media",
             format!("the output of a {purpose} prediction holds no such media"),

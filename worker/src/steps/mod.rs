@@ -4,6 +4,8 @@ mod close;
 mod collect;
 mod mix;
 mod music;
+mod orphans;
+pub(crate) mod recall;
 mod registry;
 mod render;
 mod stitch;

@@ -31,9 +31,9 @@ impl Handler for Music {
     async fn run(&self, task: MusicTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
         let mut conn = ctx.read().await?;
-        if jobs::show(&mut conn, task.job_id, None).await?.is_none() {
+        let Some(job) = jobs::show(&mut conn, task.job_id, None).await? else {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
-        }
+        };
         let storyboard = scenes::list(&mut conn, task.job_id).await?;
         let Some(scene) = storyboard.iter().find(|scene| scene.index == task.ordinal) else {
             return Ok(Outcome::Cancel { why: "the scene above this stretch is gone".into() }.into());
@@ -56,6 +56,7 @@ impl Handler for Music {
             audio: false,
             media_ms: i64::from(seconds) * 1000,
             media: before.map(|row| (BEFORE.to_owned(), row.digest)).into_iter().collect::<BTreeMap<_, _>>(),
+            reuse: job.spec.reuse,
             input: Box::new(move |link| {
                 let audio = before_seconds.map(|_| link(BEFORE));
                 let before = audio.as_deref().zip(before_seconds);

@@ -1,7 +1,8 @@
 //! Kind -> step, one line each.
 
 use super::{
-    close::Close, collect::Collect, mix::Mix, music::Music, render::Render, stitch::Stitch, verify::Verify,
+    close::Close, collect::Collect, mix::Mix, music::Music, orphans::Orphans, recall::Recall, render::Render,
+    stitch::Stitch, verify::Verify,
 };
 use crate::context::Context;
 use crate::meter::Metered;
@@ -14,6 +15,8 @@ pub(crate) fn register(worker: WorkerBuilder, ctx: &Arc<Context>) -> WorkerBuild
         .handler(Metered(Render(ctx.clone())))
         .handler(Metered(Music(ctx.clone())))
         .handler(Metered(Collect(ctx.clone())))
+        .handler(Metered(Recall(ctx.clone())))
+        .handler(Metered(Orphans(ctx.clone())))
         .handler(Metered(Stitch(ctx.clone())))
         .handler(Metered(Mix(ctx.clone())))
         .handler(Metered(Verify(ctx.clone())))

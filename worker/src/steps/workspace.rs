@@ -38,7 +38,16 @@ pub(super) async fn keep(
     path: &Path,
     content_type: &str,
 ) -> Result<(MediaRow, Probe), Failure> {
-    let probe = ctx.ffmpeg.probe(path).await?;
+    keep_probed(ctx, path, content_type, ctx.ffmpeg.probe(path).await?).await
+}
+
+/// The same for a file that was looked at already.
+pub(super) async fn keep_probed(
+    ctx: &Context,
+    path: &Path,
+    content_type: &str,
+    probe: Probe,
+) -> Result<(MediaRow, Probe), Failure> {
     let stored = ctx.store.put_file(path).await?;
     let video = probe.video.as_ref();
     let row = MediaRow {

@@ -3,4 +3,7 @@
 pub mod breakers;
 pub mod budgets;
 pub mod limits;
+pub mod custody;
+pub mod orphans;
+pub mod predictions;
 pub mod workers;

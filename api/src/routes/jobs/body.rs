@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use spool_db::jobs::JobRow;
+use spool_db::predictions::memo::Reused;
 use spool_db::scenes::SceneRow;
 use spool_job::state::JobState;
 use utoipa::ToSchema;
@@ -26,6 +27,10 @@ pub struct Costs {
     pub settled_micros: i64,
     /// What is held for calls whose cost is not known yet, in micro-dollars.
     pub reserved_micros: i64,
+    /// Outputs that were not bought, because an earlier purchase had left the same in the store.
+    pub reused_outputs: i64,
+    /// What those had cost when they were bought, in micro-dollars.
+    pub reused_micros: i64,
     /// The arithmetic: quantity times list price, line by line.
     pub lines: Vec<CostLine>,
 }
@@ -49,6 +54,8 @@ impl Costs {
             settled: job.money.settled.dollars(),
             settled_micros: job.money.settled.0,
             reserved_micros: job.money.reserved.0,
+            reused_outputs: 0,
+            reused_micros: 0,
             lines: estimate
                 .lines
                 .iter()
@@ -83,6 +90,8 @@ pub struct StoryboardScene {
     /// Photos of the first and the last frame.
     pub asset_ids: Vec<Uuid>,
     pub status: String,
+    /// Its clip was not bought for it: the earlier prediction that it comes from.
+    pub reused_from: Option<Uuid>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -108,6 +117,7 @@ impl StoryboardJson {
             music_prompt: row.music_prompt,
             asset_ids: std::iter::once(row.first_asset_id).chain(row.last_asset_id).collect(),
             status: row.state,
+            reused_from: row.reused_from,
         };
         Self { scenes: rows.into_iter().map(scene).collect(), total_duration: total_ms as f64 / 1000.0 }
     }
@@ -144,6 +154,8 @@ pub struct JobJson {
     pub parked_reason: Option<String>,
     /// When it goes on by itself at the latest, if that is known: for a budget, when its period turns.
     pub parked_until: Option<DateTime<Utc>>,
+    /// When it was called off; it is `canceled` once nothing of it is in flight.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
     /// Made without some of its scenes.
     pub partial: bool,
     pub error_code: Option<String>,
@@ -181,6 +193,7 @@ impl JobJson {
             parked: job.parked,
             parked_reason: job.parked_why,
             parked_until: job.parked_until,
+            cancel_requested_at: None,
             partial: job.partial,
             error_code: job.error_code,
             error: job.error,
@@ -189,6 +202,26 @@ impl JobJson {
             approved_at: job.approved_at,
             finished_at: job.finished_at,
         }
+    }
+}
+
+/// What a job's own row does not say.
+#[derive(Debug)]
+pub struct Beside {
+    /// What it was spared by earlier purchases.
+    pub reused: Reused,
+    /// When it was called off.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+}
+
+impl JobJson {
+    /// With what stands beside the job's row.
+    #[must_use]
+    pub fn with(mut self, beside: Beside) -> Self {
+        self.costs.reused_outputs = beside.reused.outputs;
+        self.costs.reused_micros = beside.reused.saved.0;
+        self.cancel_requested_at = beside.cancel_requested_at;
+        self
     }
 }
 

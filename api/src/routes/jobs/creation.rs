@@ -103,6 +103,7 @@ fn stored_parameters(mut given: Map<String, Value>, campaign: &Campaign, film: &
         "resolution": film.spec.resolution,
         "aspect_ratio": film.spec.aspect,
         "music": film.spec.music,
+        "reuse": film.spec.reuse,
         "style": film.style,
         "music_genre": film.music_genre,
     });

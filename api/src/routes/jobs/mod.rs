@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod body;
+pub mod cancel;
 pub mod creation;
 pub mod explain;
 pub mod from_image_pairs;

@@ -37,6 +37,9 @@ pub struct FilmWishes {
     pub generate_audio: Option<bool>,
     /// Whether to compose music; yes unless told otherwise.
     pub music: Option<bool>,
+    /// Whether a clip or a stretch of music that was bought before by exactly the same order is used again, for nothing; yes unless
+    /// told otherwise.
+    pub reuse: Option<bool>,
     /// `fail` (default) or `skip`: then the video is made without the scene and marked partial.
     #[schema(value_type = Option<String>)]
     pub on_scene_failure: Option<OnSceneFailure>,
@@ -81,6 +84,7 @@ impl FilmWishes {
             aspect: self.aspect_ratio.unwrap_or_else(|| "16:9".to_owned()),
             audio: self.generate_audio.unwrap_or(false),
             music: self.music.unwrap_or(true),
+            reuse: self.reuse.unwrap_or(true),
             on_scene_failure: self.on_scene_failure.unwrap_or(OnSceneFailure::Fail),
             on_music_failure: self.audio_error_strategy.unwrap_or(defaults.on_music_failure),
         };

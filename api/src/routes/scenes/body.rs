@@ -30,6 +30,8 @@ pub struct SceneJson {
     pub duration: f64,
     /// Photos of the first and the last frame.
     pub asset_ids: Vec<Uuid>,
+    /// Its clip was not bought for it: the earlier prediction that it comes from.
+    pub reused_from: Option<Uuid>,
     pub error: Option<String>,
     pub inserted_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -52,6 +54,7 @@ impl From<SceneRow> for SceneJson {
             prompt: row.prompt,
             duration: f64::from(row.duration_ms) / 1000.0,
             asset_ids: std::iter::once(row.first_asset_id).chain(row.last_asset_id).collect(),
+            reused_from: row.reused_from,
             error: row.error,
             inserted_at: row.inserted_at,
             updated_at: row.updated_at,

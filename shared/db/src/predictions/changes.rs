@@ -15,8 +15,8 @@ pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<Deci
     let (scene_id, scene_version) = new.slot.scene.unzip();
     sqlx::query!(
         "INSERT INTO predictions (id, job_id, purpose, scene_id, scene_version, ordinal, attempt, task_id, lease_token, provider,
-                                  model, input, input_digest, media, state, unit, estimate_micros)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'intent', $15, $16)",
+                                  model, input, input_digest, memo_key, media, state, unit, estimate_micros)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'intent', $16, $17)",
         new.id,
         new.slot.job_id,
         new.slot.purpose.as_str(),
@@ -30,6 +30,7 @@ pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<Deci
         new.model,
         new.input,
         new.input_digest,
+        new.memo_key,
         new.media,
         new.unit,
         new.estimate.0,

@@ -9,10 +9,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 mod changes;
+pub mod doubt;
+pub mod memo;
+mod recalled;
 
 pub use changes::{
     End, bound, collected, ended, in_doubt, intend, polled, refused, scanned_empty, submitted, unknown, void,
 };
+pub use recalled::{open_of_job, taken_over, task_of};
 
 /// What is bought at most once at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct NewIntent<'a> {
     pub input: &'a Value,
     /// Of the input with digests in the place of URLs.
     pub input_digest: &'a str,
+    /// The same for the same order, whatever seed we added: by it an output is used again.
+    pub memo_key: &'a str,
     /// Input name -> digest of the bytes it serves.
     pub media: &'a Value,
     /// What it is billed by.
@@ -81,6 +87,8 @@ pub struct PredictionRow {
     pub model: String,
     /// As sent.
     pub input: Value,
+    /// Input name -> digest of the bytes it serves.
+    pub media: Value,
     /// Where it stands.
     pub state: PredictionState,
     /// The provider's id.
@@ -110,7 +118,7 @@ pub struct PredictionRow {
 macro_rules! select {
     ($filter:literal, $($arg:expr),+) => {
         sqlx::query!(
-            "SELECT id, job_id, purpose, scene_id, scene_version, ordinal, attempt, lease_token, provider, model, input, state,
+            "SELECT id, job_id, purpose, scene_id, scene_version, ordinal, attempt, lease_token, provider, model, input, media, state,
                     external_id, output_url, output_digest, estimate_micros, intent_at, empty_scans, polls,
                     extract(epoch FROM now() - scanned_at)::float8 AS since_scan_s,
                     extract(epoch FROM now() - unknown_at)::float8 AS unknown_for_s,
@@ -141,6 +149,7 @@ macro_rules! row {
             provider: row.provider,
             model: row.model,
             input: row.input,
+            media: row.media,
             state: row.state.parse().map_err(unreadable)?,
             external_id: row.external_id,
             output_url: row.output_url,

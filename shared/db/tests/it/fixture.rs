@@ -18,6 +18,7 @@ pub(crate) fn spec() -> JobSpec {
         aspect: "16:9".into(),
         audio: false,
         music: true,
+        reuse: true,
         on_scene_failure: OnSceneFailure::Fail,
         on_music_failure: OnMusicFailure::ContinueWithSilence,
     }
@@ -66,6 +67,7 @@ pub(crate) fn intent(id: Uuid, slot: Slot, estimate: Micros, empty: &serde_json:
         model: "google/veo-3.1-fast",
         input: empty,
         input_digest: "0000000000000000000000000000000000000000000000000000000000000000",
+        memo_key: "0000000000000000000000000000000000000000000000000000000000000000",
         media: empty,
         unit: "second",
         estimate,

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod cancellation;
+#[cfg(test)]
+mod custody;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod jobs;
@@ -12,6 +16,10 @@ mod limits;
 mod limits_cost;
 #[cfg(test)]
 mod limits_plan;
+#[cfg(test)]
+mod memo;
+#[cfg(test)]
+mod orphans;
 #[cfg(test)]
 mod pool;
 #[cfg(test)]

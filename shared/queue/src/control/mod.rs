@@ -55,6 +55,18 @@ pub async fn cancel_task(conn: &mut PgConnection, task: TaskId, why: &str) -> Re
     cancel(conn, vec![task.0], why).await
 }
 
+/// Cancels these tasks as [`cancel_task`] does one, all in one order of locks.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn cancel_tasks(
+    conn: &mut PgConnection,
+    tasks: &[TaskId],
+    why: &str,
+) -> Result<Canceled, ControlError> {
+    cancel(conn, tasks.iter().map(|task| task.0).collect(), why).await
+}
+
 /// Cancels all tasks of a group. Tasks that are enqueued into the group at the same time are not seen: hold a lock on what the group stands for.
 ///
 /// # Errors
