@@ -7,6 +7,7 @@
 
 mod order;
 mod poll;
+mod price;
 mod resolve;
 mod submit;
 

@@ -1,7 +1,7 @@
 //! Looking after a submitted prediction until it is final, and what each end costs and causes.
 
 use super::submit::fail_scene;
-use super::{Order, external_id, park};
+use super::{Order, external_id, park, price};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -9,7 +9,6 @@ use serde_json::json;
 use spool_db::jobs;
 use spool_db::predictions::{self, End, PredictionRow};
 use spool_db::{limits, progress};
-use spool_job::catalog::Unit;
 use spool_job::money::Micros;
 use spool_job::prediction::PredictionState;
 use spool_job::tasks::{CollectTask, PAYLOAD_VERSION, TaskKind, group_key};
@@ -79,7 +78,7 @@ pub(super) async fn poll(
             succeeded(ctx, run, order, row, &found, &url).await
         }
         (PredictionState::Succeeded, None) => {
-            let cost = cost(ctx, order, &found)?;
+            let cost = price::settled(order, row, &found)?;
             ended(
                 ctx,
                 run,
@@ -103,8 +102,8 @@ async fn succeeded(
     found: &Prediction,
     url: &str,
 ) -> Result<Done, Failure> {
-    let units = billed_units(order, found);
-    let cost = cost(ctx, order, found)?;
+    let units = price::billed_units(order, found);
+    let cost = price::settled(order, row, found)?;
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, row.job_id).await?;
     let end = End {
@@ -173,7 +172,7 @@ async fn failed(
     let class = failure::classify(state.as_str(), &text);
     let cost = match class.charge {
         Charge::None => Micros::ZERO,
-        Charge::Produced => cost(ctx, order, found)?,
+        Charge::Produced => price::settled(order, row, found)?,
     };
     let mut tx = ctx.pool.begin().await?;
     let tries = predictions::tries(&mut tx, order.slot).await?;
@@ -219,24 +218,6 @@ async fn ended(
     meter::ended(row, state, cost);
     tracing::warn!(prediction.id = %row.id, error = text, class, "the prediction failed for good");
     Ok(run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?)
-}
-
-/// What the provider says it produced; what was ordered where it does not say.
-fn billed_units(order: &Order, found: &Prediction) -> f64 {
-    let metrics = found.metrics.as_ref();
-    let reported = match order.model.unit {
-        Unit::Second => {
-            metrics.and_then(|m| m.video_output_duration_seconds.or(m.audio_output_duration_seconds))
-        }
-        Unit::GpuSecond => metrics.and_then(|m| m.predict_time),
-    };
-    reported.unwrap_or_else(|| order.model.expected_milli_units(order.media_ms) as f64 / 1000.0)
-}
-
-fn cost(ctx: &Context, order: &Order, found: &Prediction) -> Result<Micros, Failure> {
-    let day = ctx.clock.now().date_naive();
-    let price = order.model.unit_price(day, &order.resolution, order.audio)?;
-    Ok(Micros::for_milli_units(price, (billed_units(order, found) * 1000.0).round() as i64))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The one POST: intent first, then one call, then what it said.
 
-use super::{Order, park};
+use super::{Order, park, price};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -49,7 +49,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let expires = ctx.clock.now() + LINK_LIFE;
     let link = |name: &str| ctx.media_link(id, name, expires);
     let input = order.input(id, &link);
-    let estimate = order.estimate(ctx.clock.now().date_naive())?;
+    let quote = price::of_order(&mut tx, order, ctx.clock.now().date_naive()).await?;
+    let estimate = quote.held;
     let intent = NewIntent {
         id,
         slot: order.slot,
@@ -62,6 +63,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         input_digest: &order.digest(id),
         media: &json!(order.media),
         unit: order.model.unit.as_str(),
+        unit_price: quote.unit,
+        list: quote.list,
         estimate,
     };
     let decision = predictions::intend(&mut tx, &intent).await?;
@@ -90,7 +93,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     }
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
-    record(ctx, run, order, id, answer.map(|prediction| prediction.id)).await
+    record(ctx, run, order, (id, estimate), answer.map(|prediction| prediction.id)).await
 }
 
 /// Nothing is bought and nothing fails: the task waits until the period turns, a limit is raised or the stop is lifted.
@@ -148,7 +151,7 @@ async fn record(
     ctx: &Context,
     run: &Run,
     order: &Order,
-    id: Uuid,
+    (id, held): (Uuid, Micros),
     answer: Result<String, spool_provider::verdict::ProviderError>,
 ) -> Result<Done, Failure> {
     let mut tx = ctx.pool.begin().await?;
@@ -175,7 +178,7 @@ async fn record(
         Err(error) => error,
     };
     if !matches!(error.verdict(), Verdict::Unknown { .. }) {
-        meter::money("released", order.estimate(ctx.clock.now().date_naive())?);
+        meter::money("released", held);
     }
     tracing::warn!(prediction.id = %id, error = &error as &dyn std::error::Error, "the provider did not take it");
     let outcome = match error.verdict() {

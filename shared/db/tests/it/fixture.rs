@@ -68,6 +68,8 @@ pub(crate) fn intent(id: Uuid, slot: Slot, estimate: Micros, empty: &serde_json:
         input_digest: "0000000000000000000000000000000000000000000000000000000000000000",
         media: empty,
         unit: "second",
+        unit_price: Micros(100_000),
+        list: estimate,
         estimate,
     }
 }
