@@ -37,6 +37,8 @@ pub enum Code {
     UnsupportedMediaType,
     ValidationFailed,
     NotPending,
+    AlreadyRunning,
+    NotRetryable,
     JobCreationFailed,
     WrongJob,
     Internal,
@@ -187,6 +189,11 @@ impl ApiError {
 
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The sentence that the caller gets.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 }
 

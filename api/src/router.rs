@@ -55,6 +55,9 @@ fn keyed() -> Routes {
         .routes(routes!(jobs::from_property_photos::create))
         .routes(routes!(jobs::show::show))
         .routes(routes!(jobs::approve::approve))
+        .routes(routes!(jobs::dry_run::dry_run))
+        .routes(routes!(jobs::retry::retry_job))
+        .routes(routes!(jobs::retry_many::retry_many))
         .routes(routes!(scenes::list::list))
         .routes(routes!(scenes::show::show))
 }
@@ -79,6 +82,8 @@ fn administered() -> Routes {
         .routes(routes!(admin::workers::list))
         .routes(routes!(admin::budgets::list::list, admin::budgets::set::set, admin::budgets::remove::remove))
         .routes(routes!(admin::budgets::stop::stop, admin::budgets::stop::resume))
+        .routes(routes!(admin::spend::report::report))
+        .routes(routes!(admin::spend::waste::waste))
 }
 
 /// The document of all of them.

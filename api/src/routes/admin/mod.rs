@@ -1,4 +1,5 @@
 //! `/admin`: for operators, with a key that has the scope `admin`.
 
 pub mod budgets;
+pub mod spend;
 pub mod workers;

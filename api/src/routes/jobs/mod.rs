@@ -2,9 +2,14 @@
 
 pub mod approve;
 pub mod body;
+pub mod costs;
 pub mod creation;
+pub mod dry_run;
 pub mod from_image_pairs;
 pub mod from_property_photos;
 pub mod poll_hint;
 pub mod request;
+pub mod retry;
+pub mod retry_many;
+pub mod retry_plan;
 pub mod show;
