@@ -45,6 +45,9 @@ enum Command {
     /// What may be spent, and the emergency stop.
     #[cfg(feature = "schema")]
     Budget(commands::budget::Budgets),
+    /// What was spent, on what, and what it was good for.
+    #[cfg(feature = "schema")]
+    Spend(commands::spend::Spend),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -62,6 +65,8 @@ async fn execute(command: Command) -> Ending {
         Command::Keys(keys) => commands::keys::execute(keys).await,
         #[cfg(feature = "schema")]
         Command::Budget(budgets) => commands::budget::execute(budgets).await,
+        #[cfg(feature = "schema")]
+        Command::Spend(spend) => commands::spend::execute(spend).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }
