@@ -5,6 +5,7 @@ mod crash_sweep;
 mod outages;
 mod postgres_18;
 mod replicate_clients;
+mod retry;
 mod supervisor;
 mod the_film;
 mod tidy;
