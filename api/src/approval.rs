@@ -1,6 +1,7 @@
 //! Approving a job: its state and its whole DAG of tasks change in the caller's transaction.
 
 use spool_db::jobs::{self, Approval};
+use spool_db::revisions::Reopened;
 use spool_job::tasks::{self, Approved, OnFailure as Edge, PAYLOAD_VERSION};
 use spool_queue::{Batch, Bell, NewTask, OnFailure};
 use sqlx::PgConnection;
@@ -21,13 +22,18 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
                 .with("reason", why));
         }
     };
+    enqueue(conn, job_id, Reopened { revision, client_id: client, spec, scenes }).await
+}
+
+/// Enqueues the whole DAG of a revision of a job.
+pub async fn enqueue(conn: &mut PgConnection, job_id: i64, of: Reopened) -> Result<Bell, ApiError> {
     let plan = tasks::plan(&Approved {
         job_id,
-        revision,
-        scenes: &scenes,
-        music: spec.music,
-        on_scene_failure: spec.on_scene_failure,
-        on_music_failure: spec.on_music_failure,
+        revision: of.revision,
+        scenes: &of.scenes,
+        music: of.spec.music,
+        on_scene_failure: of.spec.on_scene_failure,
+        on_music_failure: of.spec.on_music_failure,
     });
     let mut batch = Batch::new();
     let mut refs = Vec::with_capacity(plan.len());
@@ -36,7 +42,7 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
             .unique_key(&task.key)
             .group_key(tasks::group_key(job_id));
         // Tasks are shared out fairly between clients.
-        if let Some(client) = client {
+        if let Some(client) = of.client_id {
             new = new.share_key(client.to_string());
         }
         let this = batch.add(new);

@@ -39,6 +39,8 @@ pub enum Code {
     NotPending,
     AlreadyFinal,
     NotInDoubt,
+    AlreadyRunning,
+    NotRetryable,
     JobCreationFailed,
     WrongJob,
     Internal,
@@ -189,6 +191,11 @@ impl ApiError {
 
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// The sentence that the caller gets.
+    pub fn detail(&self) -> &str {
+        &self.0.detail
     }
 }
 

@@ -25,6 +25,7 @@ pub mod router;
 pub mod routes;
 pub mod serve;
 pub mod server;
+pub mod spend_gauges;
 pub mod state;
 pub mod validation;
 pub mod webhook_secret;

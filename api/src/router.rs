@@ -57,6 +57,9 @@ fn keyed() -> Routes {
         .routes(routes!(jobs::explain::explain))
         .routes(routes!(jobs::approve::approve))
         .routes(routes!(jobs::cancel::cancel))
+        .routes(routes!(jobs::dry_run::dry_run))
+        .routes(routes!(jobs::retry::retry_job))
+        .routes(routes!(jobs::retry_many::retry_many))
         .routes(routes!(scenes::list::list))
         .routes(routes!(scenes::show::show))
 }
@@ -91,6 +94,8 @@ fn administered() -> Routes {
         .routes(routes!(admin::predictions::resolve::resolve))
         .routes(routes!(admin::custody::list))
         .routes(routes!(admin::orphans::list))
+        .routes(routes!(admin::spend::report::report))
+        .routes(routes!(admin::spend::waste::waste))
 }
 
 /// The document of all of them.

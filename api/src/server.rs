@@ -24,6 +24,7 @@ use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::links::Links;
 use crate::router::app;
+use crate::spend_gauges;
 use crate::state::{AppState, Parts};
 use crate::webhook_secret::WebhookSecret;
 
@@ -54,12 +55,14 @@ pub struct Server {
     listener: TcpListener,
     app: Router,
     address: SocketAddr,
+    db: Database,
 }
 
 impl Server {
     pub async fn bind(args: &ServeArgs, metrics: Metrics) -> Result<Self, ServerError> {
         args.check()?;
         let state = state(args).await?;
+        let db = state.db.clone();
         let app = app(state, metrics).map_err(ServerError::Document)?;
         let wanted = args.listen.address;
         let listening = async {
@@ -69,7 +72,7 @@ impl Server {
         };
         let (listener, address) =
             listening.await.map_err(|source| ServerError::Listen { address: wanted, source })?;
-        Ok(Self { listener, app, address })
+        Ok(Self { listener, app, address, db })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -78,6 +81,7 @@ impl Server {
 
     /// Serves until `stop`, then lets answers in progress end, but not for ever.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
+        tokio::spawn(spend_gauges::keep(self.db, stop.clone()));
         // Answers are small and written at once: waiting for more to send only adds latency.
         let listener = self.listener.tap_io(|stream| {
             stream.set_nodelay(true).ok();

@@ -57,6 +57,9 @@ enum Command {
     /// Paid calls as they stand, and your word on those in doubt.
     #[cfg(feature = "schema")]
     Predictions(commands::predictions::Predictions),
+    /// What was spent, on what, and what it was good for.
+    #[cfg(feature = "schema")]
+    Spend(commands::spend::Spend),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -82,6 +85,8 @@ async fn execute(command: Command) -> Ending {
         Command::Breaker(breakers) => commands::breaker::execute(breakers).await,
         #[cfg(feature = "schema")]
         Command::Predictions(predictions) => commands::predictions::execute(predictions).await,
+        #[cfg(feature = "schema")]
+        Command::Spend(spend) => commands::spend::execute(spend).await,
         Command::Postgres(postgres) => commands::postgres::execute(postgres).await,
     }
 }

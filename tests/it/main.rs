@@ -13,6 +13,7 @@ mod orphans;
 mod outages;
 mod postgres_18;
 mod replicate_clients;
+mod retry;
 mod supervisor;
 mod the_film;
 mod tidy;

@@ -2,15 +2,28 @@
 
 use metrics::{counter, histogram};
 use spool_db::predictions::PredictionRow;
+use spool_job::catalog;
 use spool_job::money::Micros;
-use spool_job::prediction::PredictionState;
+use spool_job::prediction::{PredictionState, Purpose};
+use spool_job::quote::variance_permille;
 use spool_provider::verdict::{ProviderError, Verdict};
 use spool_queue::{Completion, Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::metrics::register_zero;
 use spool_telemetry::names;
 use std::time::{Duration, Instant};
 
 /// The one provider so far.
 const PROVIDER: &str = "replicate";
+
+/// Sets to zero what only the models' names can label.
+pub(crate) fn begin() {
+    for model in Purpose::ALL.iter().flat_map(|purpose| catalog::models(*purpose)) {
+        for direction in ["over", "under"] {
+            let labels = [("model", model.slug.clone()), ("direction", direction.to_owned())];
+            register_zero(names::COST_VARIANCE, &labels);
+        }
+    }
+}
 
 /// Counts a call of a provider and hands its result on.
 pub(crate) fn call<T>(operation: &'static str, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
@@ -35,6 +48,13 @@ pub(crate) fn ended(row: &PredictionRow, state: PredictionState, cost: Micros) {
         money("released", row.estimate);
     } else {
         money("settled", cost);
+    }
+    let off = variance_permille(row.list, cost).filter(|_| state == PredictionState::Succeeded);
+    if let Some(permille) = off.filter(|_| cost > Micros::ZERO) {
+        let direction = if permille > 0 { "over" } else { "under" };
+        counter!(names::COST_VARIANCE, "model" => row.model.clone(), "direction" => direction).increment(1);
+        tracing::warn!(prediction.id = %row.id, model = row.model, list_micros = row.list.0, cost_micros = cost.0,
+                       permille, "it cost something else than its list price");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::config::{Config, StepSettings};
 use crate::context::Context;
 use crate::limits::{self, Reads};
-use crate::{custody, health, orphan_sweep, steps};
+use crate::{custody, health, meter, orphan_sweep, steps};
 use serde_json::json;
 use spool_db::limits::Settings;
 use spool_db::pool::connect;
@@ -41,6 +41,7 @@ pub async fn run(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let cores = std::thread::available_parallelism()?;
     let ffmpeg_slots = config.worker.slots_ffmpeg.unwrap_or(cores).get();
+    meter::begin();
     let pool = connect(&config.database, "spool-worker").await?;
     let store = MediaStore::open(&config.media.media_url)?;
     let clock = SystemClock;

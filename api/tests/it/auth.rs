@@ -32,6 +32,9 @@ fn guarded() -> Vec<(Method, String, Scope)> {
         post("/api/v3/jobs/from-property-photos"),
         get("/api/v3/jobs/1"),
         post("/api/v3/jobs/1/approve"),
+        post("/api/v3/jobs/1/retry"),
+        post("/api/v3/jobs/retry"),
+        post("/api/v3/jobs/dry-run"),
         get("/api/v3/jobs/1/scenes"),
         get("/api/v3/jobs/1/scenes/{id}"),
         get("/api/v3/videos/1/combined"),
@@ -48,6 +51,8 @@ fn guarded() -> Vec<(Method, String, Scope)> {
         (Method::GET, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
         (Method::PUT, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
         (Method::DELETE, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
+        (Method::GET, "/api/v3/admin/spend".to_owned(), Scope::Admin),
+        (Method::GET, "/api/v3/admin/spend/waste".to_owned(), Scope::Admin),
     ]
 }
 

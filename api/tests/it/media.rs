@@ -44,6 +44,8 @@ pub(crate) async fn prediction(app: &TestApp) -> (Uuid, i64) {
         memo_key: &digest,
         media: &json!({"first.jpg": digest}),
         unit: "second",
+        unit_price: Micros(1),
+        list: Micros(1),
         estimate: Micros(1),
     };
     predictions::intend(&mut conn, &new).await.expect("the intent");

@@ -19,6 +19,8 @@ pub(crate) mod migrate;
 pub(crate) mod postgres;
 #[cfg(feature = "schema")]
 pub(crate) mod predictions;
+#[cfg(feature = "schema")]
+pub(crate) mod spend;
 
 /// What a command ends with: an exit code, or an error that `main` prints with its causes.
 pub(crate) type Ending = Result<std::process::ExitCode, Box<dyn std::error::Error + Send + Sync>>;

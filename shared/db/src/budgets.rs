@@ -7,6 +7,8 @@ use spool_job::money::Micros;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use crate::spend_stop::{Stop, go_on, stop, stopped};
+
 /// Whose spending is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scope {
@@ -110,6 +112,15 @@ pub struct Standing {
     pub turns_at: Option<DateTime<Utc>>,
     pub reserved: Micros,
     pub settled: Micros,
+    /// When this period passed the soft limit, if it has.
+    pub soft_passed_at: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    /// What the hard limit leaves; none where there is none.
+    pub fn left(&self) -> Option<Micros> {
+        self.budget.hard.map(|hard| Micros((hard.0 - self.reserved.0 - self.settled.0).max(0)))
+    }
 }
 
 /// A budget that cannot hold what was asked.
@@ -259,13 +270,39 @@ pub async fn show(
 
 /// All budgets with what their present period has seen, widest scope first.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Standing>, DbError> {
+    standings(conn, true, [None, None, None]).await
+}
+
+/// The budgets that bind the spending of a job of this client and campaign, widest scope first; without a job, of one to be.
+pub async fn applying(
+    conn: &mut PgConnection,
+    client: Option<Uuid>,
+    campaign: Option<Uuid>,
+    job: Option<i64>,
+) -> Result<Vec<Standing>, DbError> {
+    let whose =
+        [client.map(|id| id.to_string()), campaign.map(|id| id.to_string()), job.map(|id| id.to_string())];
+    standings(conn, false, whose).await
+}
+
+async fn standings(
+    conn: &mut PgConnection,
+    everybody: bool,
+    [client, campaign, job]: [Option<String>; 3],
+) -> Result<Vec<Standing>, DbError> {
     let rows = sqlx::query!(
         r#"SELECT b.scope, b.scope_key, b.period, b.zone, b.soft_micros, b.hard_micros,
                   nullif(p.starts_on, '-infinity') AS starts_on, p.turns_at,
-                  coalesce(bp.reserved_micros, 0) AS "reserved!", coalesce(bp.settled_micros, 0) AS "settled!"
+                  coalesce(bp.reserved_micros, 0) AS "reserved!", coalesce(bp.settled_micros, 0) AS "settled!", a.at AS "soft_passed_at?"
            FROM budgets b CROSS JOIN LATERAL budget_period(b.period, b.zone, now()) p
            LEFT JOIN budget_periods bp ON bp.budget_id = b.id AND bp.starts_on = p.starts_on
-           ORDER BY array_position(ARRAY['all', 'client', 'campaign', 'job'], b.scope), b.scope_key, b.period"#
+           LEFT JOIN budget_alerts a ON a.budget_id = b.id AND a.starts_on = p.starts_on
+           WHERE $1 OR (b.scope, b.scope_key) IN (('all', ''), ('client', $2), ('campaign', $3), ('job', $4))
+           ORDER BY array_position(ARRAY['all', 'client', 'campaign', 'job'], b.scope), b.scope_key, b.period"#,
+        everybody,
+        client,
+        campaign,
+        job,
     )
     .fetch_all(conn)
     .await
@@ -284,6 +321,7 @@ pub async fn list(conn: &mut PgConnection) -> Result<Vec<Standing>, DbError> {
                 turns_at: row.turns_at,
                 reserved: Micros(row.reserved),
                 settled: Micros(row.settled),
+                soft_passed_at: row.soft_passed_at,
             })
         })
         .collect()
@@ -335,39 +373,4 @@ pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
         .fetch_all(conn)
         .await
         .doing("list what waits for money")
-}
-
-/// The emergency stop, while it is on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stop {
-    pub why: String,
-    /// Who stopped it: the name of a key, or the account of a shell.
-    pub by: String,
-    pub at: DateTime<Utc>,
-}
-
-/// Halts all new spending. What is bought already goes on.
-pub async fn stop(conn: &mut PgConnection, why: &str, by: &str) -> Result<(), DbError> {
-    sqlx::query!(
-        "INSERT INTO spend_stop (why, by) VALUES ($1, $2) ON CONFLICT (single) DO UPDATE SET why = excluded.why, by = excluded.by",
-        why,
-        by
-    )
-    .execute(conn)
-    .await
-    .doing("stop all spending")?;
-    Ok(())
-}
-
-/// Lifts the stop; says whether there was one.
-pub async fn go_on(conn: &mut PgConnection) -> Result<bool, DbError> {
-    let lifted = sqlx::query!("DELETE FROM spend_stop").execute(conn).await.doing("allow spending again")?;
-    Ok(lifted.rows_affected() > 0)
-}
-
-/// Whether spending is stopped.
-pub async fn stopped(conn: &mut PgConnection) -> Result<Option<Stop>, DbError> {
-    let row = sqlx::query!("SELECT why, by, stopped_at FROM spend_stop").fetch_optional(conn).await;
-    let row = row.doing("look for a stop")?;
-    Ok(row.map(|row| Stop { why: row.why, by: row.by, at: row.stopped_at }))
 }

@@ -35,8 +35,8 @@ async fn append(
     micros: Micros,
 ) -> Result<(), DbError> {
     sqlx::query!(
-        "INSERT INTO ledger (prediction_id, job_id, client_id, kind, micros)
-         SELECT p.id, p.job_id, j.client_id, $2, $3
+        "INSERT INTO ledger (prediction_id, job_id, client_id, campaign_id, model, kind, micros)
+         SELECT p.id, p.job_id, j.client_id, j.campaign_id, p.model, $2, $3
          FROM predictions p JOIN jobs j ON j.id = p.job_id WHERE p.id = $1",
         prediction,
         kind,

@@ -27,6 +27,10 @@ pub enum Unit {
     Second,
     /// A second of GPU time.
     GpuSecond,
+    /// A picture.
+    Image,
+    /// A character of text that was read.
+    Character,
 }
 
 impl Unit {
@@ -35,6 +39,8 @@ impl Unit {
         match self {
             Self::Second => "second",
             Self::GpuSecond => "gpu_second",
+            Self::Image => "image",
+            Self::Character => "character",
         }
     }
 }
@@ -229,12 +235,12 @@ impl Model {
             .ok_or_else(|| CatalogError::NoPrice { model: self.slug.clone(), day })
     }
 
-    /// Thousandths of a billed unit that producing `media_ms` of media takes, as far as one can tell
-    /// beforehand.
-    pub fn expected_milli_units(&self, media_ms: i64) -> i64 {
-        match self.gpu_seconds_per_second {
-            Some(factor) => (media_ms as f64 * factor).round() as i64,
-            None => media_ms,
+    /// Thousandths of a billed unit that an order takes, as far as one can tell beforehand. `thousandths` is the order: the
+    /// milliseconds of media to produce, or a thousand for each image or character.
+    pub fn expected_milli_units(&self, thousandths: i64) -> i64 {
+        match (self.unit, self.gpu_seconds_per_second) {
+            (Unit::GpuSecond, Some(factor)) => (thousandths as f64 * factor).round() as i64,
+            _ => thousandths,
         }
     }
 }
@@ -250,6 +256,13 @@ mod tests {
     #[test]
     fn every_model_has_a_price_for_everything_it_can_do() {
         for model in MODELS.iter() {
+            let timed = model.unit == Unit::GpuSecond;
+            assert_eq!(
+                timed,
+                model.gpu_seconds_per_second.is_some(),
+                "{}: only GPU time needs a factor",
+                model.slug
+            );
             for row in &model.durations {
                 assert!(row.seconds.is_sorted() && !row.seconds.is_empty(), "{}", model.slug);
                 for audio in [false, true] {

@@ -14,6 +14,7 @@ pub mod planner;
 pub mod prediction;
 pub mod progress;
 pub mod prompt;
+pub mod quote;
 pub mod spec;
 pub mod state;
 pub mod storyboard;

@@ -43,6 +43,14 @@ pub const ORPHANS: &str = "spool_orphans";
 pub const ORPHANS_MICROS: &str = "spool_orphans_micros";
 /// Money written to the ledger.
 pub const MONEY_MICROS: &str = "spool_money_micros_total";
+/// Purchases that cost more than a fifth more or less than their list price.
+pub const COST_VARIANCE: &str = "spool_cost_variance_total";
+/// What the budgets leave.
+pub const BUDGET_HEADROOM: &str = "spool_budget_headroom_micros";
+/// Budgets whose present period has passed its soft limit.
+pub const BUDGET_SOFT_PASSED: &str = "spool_budget_soft_passed";
+/// What the money of the last day was good for.
+pub const SPEND_CLASS: &str = "spool_spend_class_micros";
 /// Time an FFmpeg run took.
 pub const FFMPEG_SECONDS: &str = "spool_ffmpeg_seconds";
 /// Media bytes that passed through this process.
@@ -252,6 +260,44 @@ pub const ALL: &[Declared] = &[
         unit: Unit::Count,
         meaning: "Micro-dollars written to the ledger: reserved before a call, settled or released after it.",
         labels: &[Label { name: "kind", values: &["reserved", "settled", "released"] }],
+    },
+    Declared {
+        name: COST_VARIANCE,
+        kind: Counter,
+        unit: Unit::Count,
+        meaning: "Purchases that cost over a fifth more (over) or less (under) than their list price, by model.",
+        labels: &[open("model"), Label { name: "direction", values: &["over", "under"] }],
+    },
+    Declared {
+        name: BUDGET_HEADROOM,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Micro-dollars that the tightest budget of a scope and period leaves up to its soft or hard limit; below zero when passed.",
+        labels: &[
+            Label { name: "scope", values: &["all", "client", "campaign", "job"] },
+            Label { name: "period", values: &["day", "month", "total"] },
+            Label { name: "limit", values: &["soft", "hard"] },
+        ],
+    },
+    Declared {
+        name: BUDGET_SOFT_PASSED,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Budgets whose present period has passed its soft limit, by scope and period.",
+        labels: &[
+            Label { name: "scope", values: &["all", "client", "campaign", "job"] },
+            Label { name: "period", values: &["day", "month", "total"] },
+        ],
+    },
+    Declared {
+        name: SPEND_CLASS,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Micro-dollars settled in the last 24 hours by what they were good for; all but useful is waste.",
+        labels: &[Label {
+            name: "class",
+            values: &["useful", "duplicate", "orphaned", "late_cancelled", "failed"],
+        }],
     },
     Declared {
         name: FFMPEG_SECONDS,

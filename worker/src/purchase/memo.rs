@@ -7,6 +7,7 @@ use super::Order;
 use crate::context::Context;
 use crate::crash::crash_point;
 use serde_json::json;
+use spool_db::limits::line;
 use spool_db::predictions::{self, NewIntent, memo};
 use spool_db::{budgets, cancellation, jobs, progress, scenes};
 use spool_job::canonical;
@@ -79,13 +80,15 @@ pub(super) async fn reuse(ctx: &Context, run: &Run, order: &Order) -> Result<Opt
         memo_key: &memo_key,
         media: &json!(order.media),
         unit: order.model.unit.as_str(),
+        unit_price: Micros::ZERO,
+        list: Micros::ZERO,
         estimate: Micros::ZERO,
     };
     memo::reuse(&mut tx, &new, &kept).await?;
     budgets::waits_no_more(&mut tx, run.task_id().0).await?;
-    if !budgets::job_waits(&mut tx, job_id).await? {
-        jobs::park(&mut tx, job_id, None).await?;
-    }
+    // Nor does it need the turn that it may have waited for.
+    line::leave(&mut tx, &order.model.provider, run.task_id().0).await?;
+    turn::goes_on(&mut tx, job_id).await?;
     let data = json!({"prediction_id": id, "reused_from": kept.id, "scene_id": order.slot.scene.map(|(id, _)| id),
                       "ordinal": order.slot.ordinal, "cost_micros": 0, "saved_micros": kept.cost});
     progress::refresh(&mut tx, job_id, &format!("{}_reused", order.slot.purpose), &data).await?;

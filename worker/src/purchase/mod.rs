@@ -13,6 +13,7 @@ pub(crate) mod orphan;
 mod overdue;
 mod poll;
 pub(crate) mod recall;
+mod price;
 mod resolve;
 mod submit;
 mod turn;

@@ -3,9 +3,7 @@
 use serde_json::Value;
 use spool_db::predictions::Slot;
 use spool_job::canonical;
-use spool_job::catalog::{CatalogError, Model};
-use spool_job::estimate;
-use spool_job::money::Micros;
+use spool_job::catalog::Model;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -48,11 +46,6 @@ impl Order {
     /// The digest of the input: the same whichever links served it.
     pub(crate) fn digest(&self, prediction: Uuid) -> String {
         canonical::digest(&self.input(prediction, &|name| self.media.get(name).cloned().unwrap_or_default()))
-    }
-
-    /// What is held for it at the prices of `day`.
-    pub(crate) fn estimate(&self, day: chrono::NaiveDate) -> Result<Micros, CatalogError> {
-        estimate::prediction(self.model, day, &self.resolution, self.audio, self.media_ms)
     }
 }
 

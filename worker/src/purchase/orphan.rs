@@ -3,7 +3,7 @@
 //!
 //! What bears no mark of this installation is not ours: other products may share the account. It is never touched.
 
-use super::{Order, mark, recall};
+use super::{Order, mark, price, recall};
 use crate::context::Context;
 use crate::meter;
 use crate::steps::recall as recall_step;
@@ -210,7 +210,7 @@ async fn look_after(
             return Ok(());
         }
     };
-    let cost = cost(ctx, model, &found);
+    let cost = cost(model, &found);
     let mut tx = ctx.pool.begin().await?;
     orphans::ended(&mut tx, PROVIDER, external_id, state, cost).await?;
     tx.commit().await?;
@@ -219,7 +219,7 @@ async fn look_after(
 }
 
 /// By the input that the provider shows; none when it is no model of ours or its input is gone.
-fn cost(ctx: &Context, model: &str, found: &Prediction) -> Option<Micros> {
+fn cost(model: &str, found: &Prediction) -> Option<Micros> {
     let purpose = [Purpose::Render, Purpose::Music]
         .into_iter()
         .find(|purpose| catalog::find(model, *purpose).is_ok())?;
@@ -231,7 +231,8 @@ fn cost(ctx: &Context, model: &str, found: &Prediction) -> Option<Micros> {
     let input = serde_json::Value::Object(found.input.clone());
     let order = Order::read_back(slot, model, &input, BTreeMap::new()).ok()?;
     let text = found.error_text().unwrap_or_default();
-    recall::bill(ctx, &order, found, &text).ok().map(|(_, cost)| cost)
+    let produced = price::on_day(&order, found.created_at.date_naive(), found).ok()?;
+    Some(recall::bill(found, &text, produced).1)
 }
 
 fn noted<'a>(candidate: &'a Candidate<'_>, adopted: bool) -> Found<'a> {

@@ -1,7 +1,7 @@
 //! Looking after a submitted prediction until it is final, and what each end costs and causes.
 
 use super::submit::fail_scene;
-use super::{Order, external_id, overdue, park, turn};
+use super::{Order, external_id, overdue, park, price, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -10,7 +10,6 @@ use spool_db::jobs;
 use spool_db::limits::feedback;
 use spool_db::predictions::{self, End, PredictionRow};
 use spool_db::{custody, progress};
-use spool_job::catalog::Unit;
 use spool_job::money::Micros;
 use spool_job::prediction::PredictionState;
 use spool_job::tasks::{CollectTask, PAYLOAD_VERSION, TaskKind, group_key};
@@ -85,7 +84,7 @@ pub(super) async fn poll(
             succeeded(ctx, run, order, row, &found, &url).await
         }
         (PredictionState::Succeeded, None) => {
-            let cost = cost(ctx, order, &found)?;
+            let cost = price::settled(order, row, &found)?;
             ended(
                 ctx,
                 run,
@@ -109,8 +108,8 @@ pub(super) async fn succeeded(
     found: &Prediction,
     url: &str,
 ) -> Result<Done, Failure> {
-    let units = billed_units(order, found);
-    let cost = cost(ctx, order, found)?;
+    let units = price::billed_units(order, found);
+    let cost = price::settled(order, row, found)?;
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, row.job_id).await?;
     let end = End {
@@ -183,7 +182,7 @@ async fn failed(
     let cost = match class.charge {
         Charge::None => Micros::ZERO,
         Charge::Produced if never_ran(found) => Micros::ZERO,
-        Charge::Produced => cost(ctx, order, found)?,
+        Charge::Produced => price::settled(order, row, found)?,
     };
     let mut tx = ctx.pool.begin().await?;
     let tries = predictions::tries(&mut tx, order.slot).await?;
@@ -235,24 +234,6 @@ async fn ended(
 /// Called off before the model began: nothing is charged.
 pub(super) fn never_ran(found: &Prediction) -> bool {
     found.status == PredictionStatus::Canceled && found.started_at.is_none()
-}
-
-/// What the provider says it produced; what was ordered where it does not say.
-fn billed_units(order: &Order, found: &Prediction) -> f64 {
-    let metrics = found.metrics.as_ref();
-    let reported = match order.model.unit {
-        Unit::Second => {
-            metrics.and_then(|m| m.video_output_duration_seconds.or(m.audio_output_duration_seconds))
-        }
-        Unit::GpuSecond => metrics.and_then(|m| m.predict_time),
-    };
-    reported.unwrap_or_else(|| order.model.expected_milli_units(order.media_ms) as f64 / 1000.0)
-}
-
-pub(super) fn cost(ctx: &Context, order: &Order, found: &Prediction) -> Result<Micros, Failure> {
-    let day = ctx.clock.now().date_naive();
-    let price = order.model.unit_price(day, &order.resolution, order.audio)?;
-    Ok(Micros::for_milli_units(price, (billed_units(order, found) * 1000.0).round() as i64))
 }
 
 #[cfg(test)]

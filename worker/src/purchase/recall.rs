@@ -1,7 +1,7 @@
 //! Winding up a prediction that nobody wants any more: it is called off at the provider and looked after until it is final and its
 //! money is settled. One whose fate is not known is looked for first; nothing is bought here.
 
-use super::{Order, doubt, external_id, park, poll, resolve, turn};
+use super::{Order, doubt, external_id, park, poll, price, resolve, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -113,26 +113,21 @@ async fn submitted(ctx: &Context, run: &Run, order: &Order, row: &PredictionRow)
         return poll::succeeded(ctx, run, order, row, &found, url).await;
     }
     let text = failure::sayable(&found.error_text().unwrap_or_else(|| state.to_string()));
-    let (class, cost) = bill(ctx, order, &found, &text)?;
+    let (class, cost) = bill(&found, &text, price::settled(order, row, &found)?);
     let state = if state == PredictionState::Succeeded { PredictionState::Failed } else { state };
     let end = End { state, output_url: None, units: None, cost, failure: Some((&class, &text)) };
     ended(ctx, run, row, &end).await
 }
 
-/// What a prediction that is final costs, and the class of its failure.
-pub(super) fn bill(
-    ctx: &Context,
-    order: &Order,
-    found: &Prediction,
-    text: &str,
-) -> Result<(String, Micros), Failure> {
+/// What a prediction that is final costs, and the class of its failure. `produced`: the price of what came of it.
+pub(super) fn bill(found: &Prediction, text: &str, produced: Micros) -> (String, Micros) {
     if found.status == PredictionStatus::Succeeded {
-        return Ok(("no_output".to_owned(), poll::cost(ctx, order, found)?));
+        return ("no_output".to_owned(), produced);
     }
     let class = failure::classify(found.status.as_str(), text);
     let free = class.charge == Charge::None || poll::never_ran(found);
-    let cost = if free { Micros::ZERO } else { poll::cost(ctx, order, found)? };
-    Ok((class.code, cost))
+    let cost = if free { Micros::ZERO } else { produced };
+    (class.code, cost)
 }
 
 fn is_forgotten(order: &Order, row: &PredictionRow) -> bool {

@@ -1,6 +1,6 @@
 //! The one POST: intent first, then one call, then what it said.
 
-use super::{Order, park, turn};
+use super::{Order, park, price, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
@@ -33,7 +33,10 @@ const LINK_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 /// Buys: writes the intent, posts, records the answer.
 pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Done, Failure> {
     let provider = order.model.provider.as_str();
-    let estimate = order.estimate(ctx.clock.now().date_naive())?;
+    let mut conn = ctx.read().await?;
+    let quote = price::of_order(&mut conn, order, ctx.clock.now().date_naive()).await?;
+    drop(conn);
+    let estimate = quote.held;
     if let Some(waits) = turn::before(ctx, run, order, estimate).await? {
         return Ok(waits);
     }
@@ -65,6 +68,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         memo_key: &order.memo_key(),
         media: &json!(order.media),
         unit: order.model.unit.as_str(),
+        unit_price: quote.unit,
+        list: quote.list,
         estimate,
     };
     let decision = predictions::intend(&mut tx, &intent).await?;
@@ -97,7 +102,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     }
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
-    record(ctx, run, order, id, answer.map(|prediction| prediction.id)).await
+    record(ctx, run, order, (id, estimate), answer.map(|prediction| prediction.id)).await
 }
 
 /// Nothing is bought and nothing fails: the task waits until the period turns, a limit is raised or the stop is lifted.
@@ -157,7 +162,7 @@ async fn record(
     ctx: &Context,
     run: &Run,
     order: &Order,
-    id: Uuid,
+    (id, held): (Uuid, Micros),
     answer: Result<String, spool_provider::verdict::ProviderError>,
 ) -> Result<Done, Failure> {
     let mut tx = ctx.pool.begin().await?;
@@ -183,7 +188,7 @@ async fn record(
         Err(error) => error,
     };
     if !matches!(error.verdict(), Verdict::Unknown { .. }) {
-        meter::money("released", order.estimate(ctx.clock.now().date_naive())?);
+        meter::money("released", held);
     }
     tracing::warn!(prediction.id = %id, error = &error as &dyn std::error::Error, "the provider did not take it");
     let outcome = match error.verdict() {

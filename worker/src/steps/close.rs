@@ -10,7 +10,7 @@ use spool_db::{cancellation, predictions, scenes};
 use spool_job::spec::OnSceneFailure;
 use spool_job::state::SceneState;
 use spool_job::tasks::{JobTask, TaskKind, group_key};
-use spool_queue::{Bell, Done, Failure, Handler, Outcome, RetryPolicy, Run, TaskState, inspect};
+use spool_queue::{Bell, Done, Failure, Handler, Outcome, RetryPolicy, Run, TaskId, TaskState, inspect};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Handler for Close {
         } else if job.thumbnail_digest.is_some() {
             Conclusion::Completed
         } else {
-            failure(&mut tx, &job).await?
+            failure(&mut tx, &job, run.task_id()).await?
         };
         for scene in scenes::list(&mut tx, task.job_id).await? {
             // Scenes that have a clip, or failed for a reason of their own, stay as they are.
@@ -91,7 +91,7 @@ async fn not_yet(
 }
 
 /// Why there is no video: the first failed scene, unless those are skipped; else the task that died.
-async fn failure(conn: &mut sqlx::PgConnection, job: &JobRow) -> Result<Conclusion, Failure> {
+async fn failure(conn: &mut sqlx::PgConnection, job: &JobRow, close: TaskId) -> Result<Conclusion, Failure> {
     let job_id = job.id;
     let skipped = job.spec.on_scene_failure == OnSceneFailure::Skip;
     let failed = scenes::list(conn, job_id)
@@ -105,7 +105,11 @@ async fn failure(conn: &mut sqlx::PgConnection, job: &JobRow) -> Result<Conclusi
             error: format!("scene {}: {error}", scene.index + 1),
         });
     }
-    let tasks = inspect::tasks_of_group(conn, &group_key(job_id)).await?;
+    let mut tasks = inspect::tasks_of_group(conn, &group_key(job_id)).await?;
+    // Tasks of earlier revisions are of the same group; this one waited for those of its own.
+    if let Some(own) = tasks.iter().find(|task| task.id == close).map(|task| task.parents.clone()) {
+        tasks.retain(|task| own.contains(&task.id));
+    }
     // The last to die is nearest to the video.
     Ok(match tasks.into_iter().rfind(|task| task.state == TaskState::Failed) {
         Some(task) => Conclusion::Failed {

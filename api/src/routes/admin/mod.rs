@@ -6,4 +6,5 @@ pub mod limits;
 pub mod custody;
 pub mod orphans;
 pub mod predictions;
+pub mod spend;
 pub mod workers;

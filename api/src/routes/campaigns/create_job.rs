@@ -80,6 +80,27 @@ pub async fn create_job(
     ApiPath(campaign_id): ApiPath<Uuid>,
     OptionalJson(body): OptionalJson<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<CampaignJob>), ApiError> {
+    let created = parse(body, campaign_id, &state)?.run(&state, &caller).await?;
+    let job = created.job;
+    let this = format!("/api/v3/jobs/{}", job.id);
+    let answer = CampaignJob {
+        links: CampaignJobLinks { approve: format!("{this}/approve"), status: this.clone(), this },
+        data: CampaignJobData {
+            id: job.id,
+            kind: job.kind,
+            status: job.state.as_str(),
+            campaign_id: job.campaign_id,
+            asset_count: created.total_assets,
+            scene_count: created.scenes.len(),
+            parameters: job.parameters,
+            estimated_cost: job.estimate.total_micros.dollars(),
+        },
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// What a body asks for.
+pub fn parse(body: Map<String, Value>, campaign_id: Uuid, state: &AppState) -> Result<Creation, ApiError> {
     let body: CreateCampaignJob = with_parameters(body)?;
     let mut invalid = Invalid::default();
     let mut num_scenes = count("num_scenes", body.num_scenes, USUAL_SCENES, &mut invalid);
@@ -98,32 +119,14 @@ pub async fn create_job(
     parameters.insert("num_scenes".to_owned(), json!(num_scenes));
 
     let types: Vec<String> = DEFAULT_PROPERTY_TYPES.iter().map(|name| (*name).to_owned()).collect();
-    let created = Creation {
+    Ok(Creation {
         kind: JobKind::PropertyPhotos,
         campaign_id,
         film,
         parameters,
         no_assets,
-        plan: &move |photos, direction| planner::campaign(photos, &types, num_scenes, direction),
-    }
-    .run(&state, &caller)
-    .await?;
-    let job = created.job;
-    let this = format!("/api/v3/jobs/{}", job.id);
-    let answer = CampaignJob {
-        links: CampaignJobLinks { approve: format!("{this}/approve"), status: this.clone(), this },
-        data: CampaignJobData {
-            id: job.id,
-            kind: job.kind,
-            status: job.state.as_str(),
-            campaign_id: job.campaign_id,
-            asset_count: created.total_assets,
-            scene_count: created.scenes.len(),
-            parameters: job.parameters,
-            estimated_cost: job.estimate.total_micros.dollars(),
-        },
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+        plan: Box::new(move |photos, direction| planner::campaign(photos, &types, num_scenes, direction)),
+    })
 }
 
 /// 422 on this route, as in v3.

@@ -10,66 +10,10 @@ use spool_job::state::JobState;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::costs::Costs;
 use super::creation::Created;
+use crate::caller::Caller;
 use crate::links::Links;
-
-/// Dollars, for people; the exact sum is in micro-dollars.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Costs {
-    /// What it is thought to cost, in dollars.
-    pub estimated: f64,
-    pub currency: &'static str,
-    /// The same in micro-dollars.
-    pub estimated_micros: i64,
-    /// What has been spent so far, in dollars.
-    pub settled: f64,
-    /// The same in micro-dollars.
-    pub settled_micros: i64,
-    /// What is held for calls whose cost is not known yet, in micro-dollars.
-    pub reserved_micros: i64,
-    /// Outputs that were not bought, because an earlier purchase had left the same in the store.
-    pub reused_outputs: i64,
-    /// What those had cost when they were bought, in micro-dollars.
-    pub reused_micros: i64,
-    /// The arithmetic: quantity times list price, line by line.
-    pub lines: Vec<CostLine>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CostLine {
-    pub item: String,
-    pub quantity: f64,
-    pub unit: String,
-    pub unit_micros: i64,
-    pub micros: i64,
-}
-
-impl Costs {
-    pub fn of(job: &JobRow) -> Self {
-        let estimate = &job.estimate;
-        Self {
-            estimated: estimate.total_micros.dollars(),
-            currency: "USD",
-            estimated_micros: estimate.total_micros.0,
-            settled: job.money.settled.dollars(),
-            settled_micros: job.money.settled.0,
-            reserved_micros: job.money.reserved.0,
-            reused_outputs: 0,
-            reused_micros: 0,
-            lines: estimate
-                .lines
-                .iter()
-                .map(|line| CostLine {
-                    item: line.item.clone(),
-                    quantity: line.quantity,
-                    unit: line.unit.clone(),
-                    unit_micros: line.unit_micros.0,
-                    micros: line.micros.0,
-                })
-                .collect(),
-        }
-    }
-}
 
 /// One shot as planned.
 #[derive(Debug, Serialize, ToSchema)]
@@ -171,10 +115,10 @@ pub struct JobJson {
 }
 
 impl JobJson {
-    pub fn of(job: JobRow, scenes: Vec<SceneRow>, links: &Links, now: DateTime<Utc>) -> Self {
+    pub fn of(job: JobRow, scenes: Vec<SceneRow>, costs: Costs, links: &Links, now: DateTime<Utc>) -> Self {
         let done = job.state == JobState::Completed;
         Self {
-            costs: Costs::of(&job),
+            costs,
             estimated_cost: job.estimate.total_micros.dollars(),
             video_url: (done && job.video_digest.is_some()).then(|| links.video(job.id, now)),
             thumbnail_url: (done && job.thumbnail_digest.is_some())
@@ -258,9 +202,10 @@ pub struct CreatedJob {
 
 impl CreatedJob {
     /// Everything but what only one of the routes says.
-    pub fn of(created: Created) -> Self {
-        let Created { job, scenes, total_assets } = created;
+    pub fn of(created: Created, caller: &Caller) -> Self {
+        let Created { job, scenes, budgets, total_assets } = created;
         Self {
+            costs: Costs::of_job(&job, budgets, caller),
             job_id: job.id,
             status: job.state.as_str(),
             scene_count: scenes.len(),
@@ -269,7 +214,6 @@ impl CreatedJob {
                 _ => "the job is approved and waits for a worker",
             },
             estimated_cost: job.estimate.total_micros.dollars(),
-            costs: Costs::of(&job),
             kind: job.kind,
             video_name: job.video_name,
             storyboard_ready: true,

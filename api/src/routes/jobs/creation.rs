@@ -2,11 +2,12 @@
 //! start, in one transaction.
 
 use serde_json::{Map, Value, json};
+use spool_db::budgets::{self, Standing};
 use spool_db::campaigns::{self, Campaign};
 use spool_db::jobs::{JobRow, NewJob};
 use spool_db::scenes::SceneRow;
-use spool_db::{assets, jobs, scenes};
-use spool_job::estimate;
+use spool_db::{assets, jobs, learned, scenes};
+use spool_job::estimate::{self, Estimate};
 use spool_job::photo::Photo;
 use spool_job::planner::{Direction, PlanError};
 use spool_job::spec::JobKind;
@@ -23,10 +24,10 @@ use crate::state::AppState;
 use crate::validation::Invalid;
 
 /// Makes the storyboard: one of the pure functions of `spool_job::planner`, with the request's numbers bound.
-pub type Planner = dyn Fn(&[Photo], &Direction) -> Result<Storyboard, PlanError> + Sync;
+pub type Planner = Box<dyn Fn(&[Photo], &Direction) -> Result<Storyboard, PlanError> + Send + Sync>;
 
 /// A job to create, with the planner left open.
-pub struct Creation<'a> {
+pub struct Creation {
     pub kind: JobKind,
     pub campaign_id: Uuid,
     pub film: Film,
@@ -34,21 +35,36 @@ pub struct Creation<'a> {
     pub parameters: Map<String, Value>,
     /// The answer to a campaign without a single asset.
     pub no_assets: fn() -> ApiError,
-    pub plan: &'a Planner,
+    pub plan: Planner,
+}
+
+/// A job as it would be; nothing is written.
+pub struct Draft {
+    pub campaign: Campaign,
+    pub storyboard: Storyboard,
+    pub estimate: Estimate,
+    /// Images of the campaign.
+    pub total_assets: usize,
 }
 
 /// What came to be.
 pub struct Created {
     pub job: JobRow,
     pub scenes: Vec<SceneRow>,
+    /// The budgets that bind it.
+    pub budgets: Vec<Standing>,
     /// Images of the campaign.
     pub total_assets: usize,
 }
 
-impl Creation<'_> {
-    pub async fn run(self, state: &AppState, caller: &Caller) -> Result<Created, ApiError> {
-        let mut transaction = state.db.begin().await?;
-        let conn: &mut PgConnection = &mut transaction;
+impl Creation {
+    /// Plans and estimates.
+    pub async fn draft(
+        &self,
+        conn: &mut PgConnection,
+        state: &AppState,
+        caller: &Caller,
+    ) -> Result<Draft, ApiError> {
         let campaign = campaigns::find(conn, self.campaign_id, caller.client)
             .await?
             .ok_or_else(|| ApiError::not_found("campaign", self.campaign_id))?;
@@ -56,16 +72,24 @@ impl Creation<'_> {
         if photos.is_empty() && assets::count_of_campaign(conn, campaign.id).await? == 0 {
             return Err((self.no_assets)());
         }
-
         let direction = Direction {
             style: self.film.style.clone(),
             music_genre: self.film.music_genre.clone(),
             clip_ms: self.film.clip_ms,
         };
         let storyboard = (self.plan)(&photos, &direction).map_err(unplannable)?;
+        let learned = learned::all(conn).await?;
         let estimate = estimate::job(&self.film.spec, &storyboard, state.clock.now().date_naive())
-            .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?;
+            .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?
+            .with_learned(|model, unit| learned.p95_permille(model, unit));
+        Ok(Draft { campaign, storyboard, estimate, total_assets: photos.len() })
+    }
 
+    /// Creates the job.
+    pub async fn run(self, state: &AppState, caller: &Caller) -> Result<Created, ApiError> {
+        let mut transaction = state.db.begin().await?;
+        let conn: &mut PgConnection = &mut transaction;
+        let Draft { campaign, storyboard, estimate, total_assets } = self.draft(conn, state, caller).await?;
         let new = NewJob {
             kind: self.kind,
             campaign_id: campaign.id,
@@ -84,11 +108,12 @@ impl Creation<'_> {
         };
         let job = jobs::show(conn, id, None).await?.ok_or_else(|| ApiError::not_found("job", id))?;
         let scenes = scenes::list(conn, id).await?;
+        let budgets = budgets::applying(conn, job.client_id, job.campaign_id, Some(id)).await?;
         commit(transaction).await?;
         if let Some(bell) = bell {
             bell.ring(state.db.pool()).await;
         }
-        Ok(Created { job, scenes, total_assets: photos.len() })
+        Ok(Created { job, scenes, budgets, total_assets })
     }
 }
 

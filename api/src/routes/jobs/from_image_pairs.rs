@@ -49,6 +49,23 @@ pub async fn create(
     caller: Caller,
     ApiJson(body): ApiJson<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<CreatedJob>), ApiError> {
+    let (creation, num_pairs) = parse(body, &state, &caller)?;
+    let clip_ms = creation.film.clip_ms;
+    let created = creation.run(&state, &caller).await?;
+    let body = CreatedJob {
+        num_pairs: Some(num_pairs),
+        clip_duration: f64::from(clip_ms) / 1000.0,
+        ..CreatedJob::of(created, &caller)
+    };
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// What a body asks for, and how many pairs.
+pub fn parse(
+    body: Map<String, Value>,
+    state: &AppState,
+    caller: &Caller,
+) -> Result<(Creation, usize), ApiError> {
     let body: FromImagePairs = with_parameters(body)?;
     let campaign_id = required_campaign(body.campaign_id)?;
     caller.claim_client(body.client_id)?;
@@ -58,22 +75,13 @@ pub async fn create(
     let film = body.film.check(USUAL_CLIP, &state.defaults, &mut invalid);
     invalid.finish()?;
     parameters.insert("num_pairs".to_owned(), json!(num_pairs));
-
-    let clip_ms = film.clip_ms;
-    let created = Creation {
+    let creation = Creation {
         kind: JobKind::ImagePairs,
         campaign_id,
         film,
         parameters,
         no_assets,
-        plan: &move |photos, direction| planner::image_pairs(photos, num_pairs, direction),
-    }
-    .run(&state, &caller)
-    .await?;
-    let body = CreatedJob {
-        num_pairs: Some(num_pairs),
-        clip_duration: f64::from(clip_ms) / 1000.0,
-        ..CreatedJob::of(created)
+        plan: Box::new(move |photos, direction| planner::image_pairs(photos, num_pairs, direction)),
     };
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((creation, num_pairs))
 }

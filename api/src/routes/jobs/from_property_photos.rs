@@ -47,6 +47,23 @@ pub async fn create(
     caller: Caller,
     ApiJson(body): ApiJson<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<CreatedJob>), ApiError> {
+    let (creation, types) = parse(body, &state, &caller)?;
+    let clip_ms = creation.film.clip_ms;
+    let created = creation.run(&state, &caller).await?;
+    let body = CreatedJob {
+        property_types: Some(types),
+        clip_duration: f64::from(clip_ms) / 1000.0,
+        ..CreatedJob::of(created, &caller)
+    };
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// What a body asks for, and which types.
+pub fn parse(
+    body: Map<String, Value>,
+    state: &AppState,
+    caller: &Caller,
+) -> Result<(Creation, Vec<String>), ApiError> {
     let body: FromPropertyPhotos = with_parameters(body)?;
     let campaign_id = required_campaign(body.campaign_id)?;
     caller.claim_client(body.client_id)?;
@@ -56,25 +73,16 @@ pub async fn create(
     let film = body.film.check(USUAL_CLIP, &state.defaults, &mut invalid);
     invalid.finish()?;
     parameters.insert("property_types".to_owned(), json!(types));
-
-    let clip_ms = film.clip_ms;
     let wanted = types.clone();
-    let created = Creation {
+    let creation = Creation {
         kind: JobKind::PropertyPhotos,
         campaign_id,
         film,
         parameters,
         no_assets,
-        plan: &move |photos, direction| planner::property_photos(photos, &wanted, direction),
-    }
-    .run(&state, &caller)
-    .await?;
-    let body = CreatedJob {
-        property_types: Some(types),
-        clip_duration: f64::from(clip_ms) / 1000.0,
-        ..CreatedJob::of(created)
+        plan: Box::new(move |photos, direction| planner::property_photos(photos, &wanted, direction)),
     };
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((creation, types))
 }
 
 /// Types are words of the caller's own; what cannot be one is refused with a list of the offenders.

@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use spool_db::predictions::memo;
-use spool_db::{cancellation, jobs, scenes};
+use spool_db::{budgets, cancellation, jobs, scenes};
 use spool_job::state::JobState;
 
 use super::body::{Beside, JobJson};
+use super::costs::Costs;
 use super::poll_hint;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -45,12 +46,18 @@ pub async fn show(
     // again; the other way round the old scenes would stay behind the new tag.
     let job = jobs::show(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
     let scenes = scenes::list(&mut conn, id).await?;
+    let budgets = if job.state.is_final() {
+        Vec::new()
+    } else {
+        budgets::applying(&mut conn, job.client_id, job.campaign_id, Some(id)).await?
+    };
+    let costs = Costs::of_job(&job, budgets, &caller);
     let beside = Beside {
         reused: memo::of_job(&mut conn, id).await?,
         cancel_requested_at: cancellation::requested_at(&mut conn, id).await?,
     };
     let headers = headers_of(tag(id, job.version, job.state, now), job.state, &job.stage);
-    Ok((headers, Json(JobJson::of(job, scenes, &state.links, now).with(beside))).into_response())
+    Ok((headers, Json(JobJson::of(job, scenes, costs, &state.links, now).with(beside))).into_response())
 }
 
 /// The row's version; a completed job's body holds links that end, so their end is part of the tag.

@@ -3,9 +3,10 @@
 use super::NewIntent;
 use crate::budgets::{self, Decision};
 use crate::error::{DbError, Doing};
-use crate::ledger;
+use crate::{learned, ledger};
 use spool_job::money::Micros;
 use spool_job::prediction::PredictionState;
+use spool_job::quote::variance_permille;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -15,8 +16,10 @@ pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<Deci
     let (scene_id, scene_version) = new.slot.scene.unzip();
     sqlx::query!(
         "INSERT INTO predictions (id, job_id, purpose, scene_id, scene_version, ordinal, attempt, task_id, lease_token, provider,
-                                  model, input, input_digest, memo_key, media, state, unit, estimate_micros)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'intent', $16, $17)",
+                                  model, input, input_digest, memo_key, media, state, unit, unit_micros, list_micros, estimate_micros,
+                                  job_revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'intent', $16, $17, $18, $19,
+                 (SELECT revision FROM jobs WHERE id = $2))",
         new.id,
         new.slot.job_id,
         new.slot.purpose.as_str(),
@@ -33,6 +36,8 @@ pub async fn intend(conn: &mut PgConnection, new: &NewIntent<'_>) -> Result<Deci
         new.memo_key,
         new.media,
         new.unit,
+        new.unit_price.0,
+        new.list.0,
         new.estimate.0,
     )
     .execute(&mut *conn)
@@ -171,13 +176,14 @@ pub struct End<'a> {
     pub failure: Option<(&'a str, &'a str)>,
 }
 
-/// Ends a submitted prediction and books its cost.
+/// Ends a submitted prediction and books its cost. A success far off its list price is marked, and all successes are learned from.
 pub async fn ended(conn: &mut PgConnection, id: Uuid, end: &End<'_>) -> Result<(), DbError> {
     const DOING: &str = "end a prediction";
-    let estimate = sqlx::query_scalar!(
-        "UPDATE predictions SET state = $2, output_url = $3, units = $4, cost_micros = $5, error_class = $6, error = $7,
-                finished_at = now()
-         WHERE id = $1 AND state = ANY($8) RETURNING estimate_micros",
+    let row = sqlx::query!(
+        r#"UPDATE predictions SET state = $2, output_url = $3, units = $4, cost_micros = $5, error_class = $6, error = $7,
+                  finished_at = now()
+           WHERE id = $1 AND state = ANY($8)
+           RETURNING estimate_micros, COALESCE(list_micros, estimate_micros) AS "list_micros!", model, unit"#,
         id,
         end.state.as_str(),
         end.output_url,
@@ -193,10 +199,23 @@ pub async fn ended(conn: &mut PgConnection, id: Uuid, end: &End<'_>) -> Result<(
     .ok_or_else(|| DbError::Moved { operation: DOING, what: format!("prediction {id}") })?;
     budgets::settle(conn, id, end.cost).await?;
     if end.cost == Micros::ZERO {
-        ledger::release(conn, id, Micros(estimate)).await
-    } else {
-        ledger::settle(conn, id, end.cost).await
+        return ledger::release(conn, id, Micros(row.estimate_micros)).await;
     }
+    ledger::settle(conn, id, end.cost).await?;
+    if end.state == PredictionState::Succeeded {
+        mark_variance(conn, id, Micros(row.list_micros), end.cost).await?;
+        learned::refresh(conn, &row.model, &row.unit).await?;
+    }
+    Ok(())
+}
+
+async fn mark_variance(conn: &mut PgConnection, id: Uuid, list: Micros, cost: Micros) -> Result<(), DbError> {
+    let Some(permille) = variance_permille(list, cost) else { return Ok(()) };
+    sqlx::query!("UPDATE predictions SET variance_permille = $2 WHERE id = $1", id, permille)
+        .execute(conn)
+        .await
+        .doing("mark a cost far off its estimate")?;
+    Ok(())
 }
 
 /// Its output is stored.

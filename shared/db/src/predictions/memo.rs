@@ -40,8 +40,9 @@ pub async fn reuse(conn: &mut PgConnection, new: &NewIntent<'_>, kept: &Kept) ->
     sqlx::query!(
         "INSERT INTO predictions (id, job_id, purpose, scene_id, scene_version, ordinal, attempt, task_id, lease_token, provider,
                                   model, input, input_digest, memo_key, media, unit, state, reused_from, output_digest,
-                                  estimate_micros, cost_micros, finished_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'succeeded', $17, $18, 0, 0, now())",
+                                  estimate_micros, cost_micros, finished_at, job_revision)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'succeeded', $17, $18, 0, 0, now(),
+                 (SELECT revision FROM jobs WHERE id = $2))",
         new.id,
         new.slot.job_id,
         new.slot.purpose.as_str(),

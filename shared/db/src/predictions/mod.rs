@@ -58,7 +58,11 @@ pub struct NewIntent<'a> {
     pub media: &'a Value,
     /// What it is billed by.
     pub unit: &'a str,
-    /// What is held for it.
+    /// The price per unit: it is settled by it.
+    pub unit_price: Micros,
+    /// What was ordered, at that price.
+    pub list: Micros,
+    /// What is held for it: not less than `list`.
     pub estimate: Micros,
 }
 
@@ -97,6 +101,10 @@ pub struct PredictionRow {
     pub output_url: Option<String>,
     /// The stored output.
     pub output_digest: Option<String>,
+    /// The price per unit it is settled by; none in rows from before it was kept.
+    pub unit_price: Option<Micros>,
+    /// What was ordered at that price.
+    pub list: Micros,
     /// What is held for it.
     pub estimate: Micros,
     /// When the intent was written.
@@ -119,7 +127,8 @@ macro_rules! select {
     ($filter:literal, $($arg:expr),+) => {
         sqlx::query!(
             "SELECT id, job_id, purpose, scene_id, scene_version, ordinal, attempt, lease_token, provider, model, input, media, state,
-                    external_id, output_url, output_digest, estimate_micros, intent_at, empty_scans, polls,
+                    external_id, output_url, output_digest, unit_micros, COALESCE(list_micros, estimate_micros) AS \"list_micros!\",
+                    estimate_micros, intent_at, empty_scans, polls,
                     extract(epoch FROM now() - scanned_at)::float8 AS since_scan_s,
                     extract(epoch FROM now() - unknown_at)::float8 AS unknown_for_s,
                     extract(epoch FROM now() - intent_at)::float8 AS \"intent_for_s!\",
@@ -154,6 +163,8 @@ macro_rules! row {
             external_id: row.external_id,
             output_url: row.output_url,
             output_digest: row.output_digest,
+            unit_price: row.unit_micros.map(Micros),
+            list: Micros(row.list_micros),
             estimate: Micros(row.estimate_micros),
             intent_at: row.intent_at,
             empty_scans: row.empty_scans,
@@ -201,13 +212,13 @@ pub struct Tries {
     pub counted: i32,
 }
 
-/// How often the slot was tried in vain.
+/// How often the slot was tried in vain, since the job was approved or opened again.
 pub async fn tries(conn: &mut PgConnection, slot: Slot) -> Result<Tries, DbError> {
     let (scene_id, scene_version) = slot.scene.unzip();
     let row = sqlx::query!(
         r#"SELECT count(*) AS "all!", count(*) FILTER (WHERE error_class IS DISTINCT FROM 'E6716') AS "counted!" FROM predictions
            WHERE job_id = $1 AND purpose = $2 AND scene_id IS NOT DISTINCT FROM $3 AND scene_version IS NOT DISTINCT FROM $4
-             AND ordinal = $5 AND state IN ('failed', 'canceled', 'aborted')"#,
+             AND ordinal = $5 AND state IN ('failed', 'canceled', 'aborted') AND job_revision = (SELECT revision FROM jobs WHERE id = $1)"#,
         slot.job_id,
         slot.purpose.as_str(),
         scene_id,

@@ -70,6 +70,8 @@ pub(crate) fn intent(id: Uuid, slot: Slot, estimate: Micros, empty: &serde_json:
         memo_key: "0000000000000000000000000000000000000000000000000000000000000000",
         media: empty,
         unit: "second",
+        unit_price: Micros(100_000),
+        list: estimate,
         estimate,
     }
 }

@@ -25,4 +25,12 @@ mod pool;
 #[cfg(test)]
 mod predictions;
 #[cfg(test)]
+mod purchases;
+#[cfg(test)]
+mod revisions;
+#[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod spend;
+#[cfg(test)]
+mod waste;

@@ -38,8 +38,11 @@ async fn buy(stage: &Stage) -> Uuid {
         model: "google/veo-3.1-fast",
         input: &empty,
         input_digest: &"0".repeat(64),
+        memo_key: &"0".repeat(64),
         media: &empty,
         unit: "second",
+        unit_price: Micros(100_000),
+        list: Micros(CLIP),
         estimate: Micros(CLIP),
     };
     predictions::intend(&mut tx, &intent).await.unwrap();

@@ -47,12 +47,14 @@ pub struct BudgetJson {
     pub starts_on: Option<NaiveDate>,
     /// When the next period begins.
     pub turns_at: Option<DateTime<Utc>>,
+    /// When this period passed its soft limit, if it has.
+    pub soft_passed_at: Option<DateTime<Utc>>,
 }
 
 impl From<Standing> for BudgetJson {
     fn from(standing: Standing) -> Self {
-        let Standing { budget, starts_on, turns_at, reserved, settled } = standing;
-        let left = budget.hard.map(|hard| Micros((hard.0 - reserved.0 - settled.0).max(0)));
+        let left = standing.left();
+        let Standing { budget, starts_on, turns_at, reserved, settled, soft_passed_at } = standing;
         Self {
             scope: budget.scope.word(),
             scope_id: budget.scope.key(),
@@ -65,6 +67,7 @@ impl From<Standing> for BudgetJson {
             left: left.map(Amount::from),
             starts_on,
             turns_at,
+            soft_passed_at,
         }
     }
 }

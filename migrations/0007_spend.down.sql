@@ -1,0 +1,11 @@
+DROP INDEX jobs_dead;
+DROP TRIGGER budget_begins_above_soft ON budget_periods;
+DROP TRIGGER budget_passes_soft ON budget_periods;
+DROP FUNCTION budget_passes_soft;
+DROP TABLE budget_alerts;
+DROP VIEW spend_classes;
+DROP INDEX ledger_settled;
+ALTER TABLE ledger DROP COLUMN campaign_id, DROP COLUMN model;
+DROP TABLE learned_costs;
+DROP INDEX predictions_settled;
+ALTER TABLE predictions DROP COLUMN unit_micros, DROP COLUMN list_micros, DROP COLUMN variance_permille, DROP COLUMN job_revision;

@@ -1,0 +1,60 @@
+//! The waste ledger: what each settled amount was good for, by the view `spend_classes`, which knows what has become of it until
+//! now. The classes of a span add up to what was settled in it.
+
+use crate::error::{DbError, Doing};
+use crate::spend::Span;
+use chrono::{DateTime, Utc};
+use spool_job::money::Micros;
+use sqlx::PgConnection;
+
+/// The one class that is no waste.
+pub const USEFUL: &str = "useful";
+/// Every class, the good one first; one amount is in exactly one of them.
+pub const CLASSES: [&str; 5] = [USEFUL, "duplicate", "orphaned", "late_cancelled", "failed"];
+
+/// What was settled in one class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// One of [`CLASSES`].
+    pub class: &'static str,
+    /// How much.
+    pub settled: Micros,
+    /// In how many purchases.
+    pub purchases: i64,
+}
+
+/// All classes of what was settled in a span, in the order of [`CLASSES`].
+pub async fn of_span(conn: &mut PgConnection, span: &Span) -> Result<Vec<Class>, DbError> {
+    let (begins_at, ends_at) = span.bounds();
+    between(conn, Some(begins_at), Some(ends_at)).await
+}
+
+/// All classes of what was settled in the last 24 hours.
+pub async fn of_last_day(conn: &mut PgConnection) -> Result<Vec<Class>, DbError> {
+    between(conn, None, None).await
+}
+
+async fn between(
+    conn: &mut PgConnection,
+    begins_at: Option<DateTime<Utc>>,
+    ends_at: Option<DateTime<Utc>>,
+) -> Result<Vec<Class>, DbError> {
+    let found = sqlx::query!(
+        r#"SELECT class AS "class!", sum(micros)::bigint AS "settled!", count(*) AS "purchases!" FROM spend_classes
+           WHERE at >= COALESCE($1::timestamptz, now() - interval '24 hours') AND at < COALESCE($2, 'infinity'::timestamptz) GROUP BY class"#,
+        begins_at,
+        ends_at,
+    )
+    .fetch_all(conn)
+    .await
+    .doing("sort what was spent by what it was good for")?;
+    let class = |name: &&'static str| {
+        let row = found.iter().find(|row| row.class == *name);
+        Class {
+            class: name,
+            settled: Micros(row.map_or(0, |row| row.settled)),
+            purchases: row.map_or(0, |row| row.purchases),
+        }
+    };
+    Ok(CLASSES.iter().map(class).collect())
+}

@@ -1,0 +1,99 @@
+//! The waste ledger: each settled amount is in exactly one class, by what became of it.
+
+use crate::purchases::{a_job, bought, buy, end, music};
+use spool_db::jobs::{self, Conclusion};
+use spool_db::predictions::Slot;
+use spool_db::{scenes, spend, waste};
+use spool_job::prediction::{PredictionState, Purpose};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+async fn class_of(conn: &mut PgConnection, id: Uuid) -> String {
+    sqlx::query_scalar!(r#"SELECT class AS "class!" FROM spend_classes WHERE prediction_id = $1"#, id)
+        .fetch_one(conn)
+        .await
+        .unwrap()
+}
+
+/// The classes with money in them; they must add up to what was settled.
+async fn classes(conn: &mut PgConnection) -> Vec<(&'static str, i64)> {
+    let span = spend::span(conn, None, None).await.unwrap();
+    let found = waste::of_span(conn, &span).await.unwrap();
+    let settled = sqlx::query_scalar!(
+        r#"SELECT COALESCE(sum(micros), 0)::bigint AS "settled!" FROM ledger WHERE kind = 'settle'"#
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .unwrap();
+    assert_eq!(found.iter().map(|class| class.settled.0).sum::<i64>(), settled);
+    assert_eq!(waste::of_last_day(conn).await.unwrap(), found, "all of it is of today");
+    assert_eq!(found.iter().map(|class| class.class).collect::<Vec<_>>(), waste::CLASSES);
+    found
+        .into_iter()
+        .filter(|class| class.purchases > 0)
+        .map(|class| (class.class, class.settled.0))
+        .collect()
+}
+
+fn failed() -> Conclusion {
+    Conclusion::Failed { code: "x".into(), error: "x".into() }
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn each_class_by_what_became_of_the_purchase(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    bought(&mut conn, music(job, 0), 1, 0).await;
+    let broken = buy(&mut conn, music(job, 1), 10, 1).await;
+    end(&mut conn, broken, PredictionState::Failed, 10).await;
+    let late = buy(&mut conn, music(job, 2), 100, 2).await;
+    end(&mut conn, late, PredictionState::Canceled, 100).await;
+    // The very input of stretch 0.
+    let again = bought(&mut conn, music(job, 3), 1_000, 0).await;
+    // Nothing was charged: it is in no class.
+    let free = buy(&mut conn, music(job, 4), 5, 4).await;
+    end(&mut conn, free, PredictionState::Failed, 0).await;
+    let scene = scenes::list(&mut conn, job).await.unwrap()[0].id;
+    let slot = Slot { job_id: job, purpose: Purpose::Render, scene: Some((scene, 1)), ordinal: 0 };
+    let clip = bought(&mut conn, slot, 10_000, 5).await;
+    assert_eq!(class_of(&mut conn, clip).await, "useful");
+    sqlx::query!("UPDATE scenes SET version = 2 WHERE id = $1", scene).execute(&mut *conn).await.unwrap();
+    assert_eq!(class_of(&mut conn, clip).await, "orphaned", "its scene wants something else now");
+    assert_eq!(class_of(&mut conn, again).await, "duplicate");
+    let wanted =
+        [("useful", 1), ("duplicate", 1_000), ("orphaned", 10_000), ("late_cancelled", 100), ("failed", 10)];
+    assert_eq!(classes(&mut conn).await, wanted);
+    // The same input for another job is another purchase.
+    let other = a_job(&mut conn).await;
+    let elsewhere = bought(&mut conn, music(other, 0), 2, 0).await;
+    assert_eq!(class_of(&mut conn, elsewhere).await, "useful");
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn what_a_job_bought_shares_its_fate(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    let (stored, lost) =
+        (bought(&mut conn, music(job, 0), 1, 0).await, bought(&mut conn, music(job, 1), 10, 1).await);
+    let digest = "a".repeat(64);
+    sqlx::query!("INSERT INTO media (digest, bytes, content_type) VALUES ($1, 1, 'audio/mpeg')", digest)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    sqlx::query!("UPDATE predictions SET output_digest = $2 WHERE id = $1", stored, digest)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    assert_eq!(classes(&mut conn).await, [("useful", 11)], "it may still come home");
+    jobs::conclude(&mut conn, job, &failed()).await.unwrap();
+    assert_eq!(class_of(&mut conn, lost).await, "orphaned", "paid but lost");
+    assert_eq!(classes(&mut conn).await, [("orphaned", 10), ("failed", 1)]);
+    // A retry makes a video of it after all.
+    sqlx::query!("UPDATE jobs SET state = 'approved', finished_at = NULL WHERE id = $1", job)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    assert_eq!(classes(&mut conn).await, [("useful", 11)]);
+    jobs::conclude(&mut conn, job, &Conclusion::Canceled).await.unwrap();
+    assert_eq!(classes(&mut conn).await, [("late_cancelled", 11)]);
+}
