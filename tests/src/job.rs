@@ -6,6 +6,10 @@ use reqwest::Method;
 use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// No two jobs ask for the same clips, unless they are told to.
+static TAKE: AtomicU64 = AtomicU64::new(1);
 
 /// The example photos, in name order.
 pub fn photos() -> Vec<PathBuf> {
@@ -59,9 +63,20 @@ impl System {
         campaign_id
     }
 
+    /// A job of one short clip without music: the least that can be bought. `more` is merged into the request.
+    pub async fn small_job(&self, campaign_id: &str, more: Value) -> i64 {
+        let mut body = json!({"num_pairs": 1, "resolution": "720p", "music": false});
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        self.approved_job(campaign_id, body).await
+    }
+
     /// A job of four pairs, created and approved; `more` is merged into the request.
     pub async fn approved_job(&self, campaign_id: &str, more: Value) -> i64 {
-        let mut body = json!({"campaign_id": campaign_id, "clip_duration": 4, "num_pairs": 4, "video_model": "veo-3.1-fast"});
+        let style = format!("take {}", TAKE.fetch_add(1, Ordering::Relaxed));
+        let mut body = json!({"campaign_id": campaign_id, "clip_duration": 4, "num_pairs": 4, "video_model": "veo-3.1-fast",
+                              "style": style});
         if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
             body.extend(more.clone());
         }

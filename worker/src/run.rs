@@ -3,6 +3,7 @@
 use crate::config::{Config, StepSettings};
 use crate::context::Context;
 use crate::limits::Limits;
+use crate::purchase::Pace;
 use crate::{health, steps};
 use serde_json::json;
 use spool_db::pool::connect;
@@ -53,6 +54,7 @@ pub async fn run(
         fetch: config.media.fetch_allow.parse()?,
         signer: LinkSigner::new(&config.links.signing_key)?,
         limits: Limits::new(config.provider.creates_per_minute),
+        pace: Pace::default(),
         public_base_url: config.links.public_base_url.as_str().trim_end_matches('/').to_owned(),
         clock: Arc::new(clock),
         settings: StepSettings { submit_settle: Duration::from_secs(config.provider.submit_settle_seconds) },

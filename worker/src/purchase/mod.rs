@@ -6,13 +6,16 @@
 //! follow is "no row stands".
 
 mod order;
+mod pace;
 mod poll;
 mod resolve;
 mod submit;
 
 pub(crate) use order::Order;
+pub(crate) use pace::Pace;
 
 use crate::context::Context;
+use crate::crash::crash_point;
 use spool_db::predictions::{self, PredictionRow};
 use spool_job::prediction::PredictionState;
 use spool_queue::{Done, Failure, Outcome, ParkUntil, Run};
@@ -26,6 +29,7 @@ pub(crate) async fn advance(ctx: &Context, run: &Run, order: &Order) -> Result<D
     let mut conn = ctx.read().await?;
     let standing = predictions::standing(&mut conn, order.slot).await?;
     drop(conn);
+    crash_point!(StandingRead);
     let Some(row) = standing else { return submit::submit(ctx, run, order).await };
     match row.state {
         PredictionState::Intent => submit::lost(ctx, run, &row).await,

@@ -27,15 +27,6 @@ const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The provider keeps what ended for an hour.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// Seconds between looks: eager at first, patient later. A webhook comes sooner than any of them.
-fn next_look(submitted_for: Duration) -> Duration {
-    match submitted_for.as_secs() {
-        0..30 => Duration::from_secs(2),
-        30..120 => Duration::from_secs(5),
-        _ => Duration::from_secs(10),
-    }
-}
-
 /// Looks once.
 pub(super) async fn poll(
     ctx: &Context,
@@ -43,8 +34,8 @@ pub(super) async fn poll(
     order: &Order,
     row: &PredictionRow,
 ) -> Result<Done, Failure> {
-    let rest = next_look(Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0)));
     let submitted_for = Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0));
+    let rest = ctx.pace.rest(ctx, &row.provider, row.id, submitted_for, row.polls).await?;
     let overdue = submitted_for > Duration::from_secs(order.model.cancel_after_s.into()) + KEPT;
     let asked = tokio::time::timeout(LONGEST_LOOK, ctx.replicate.get(external_id(row)?)).await;
     let found = match asked.map(|asked| meter::call("get", asked)) {
@@ -61,6 +52,7 @@ pub(super) async fn poll(
             return Ok(park(rest, "waiting for the provider").into());
         }
     };
+    crash_point!(Looked);
     let state = match found.status {
         PredictionStatus::Succeeded => PredictionState::Succeeded,
         PredictionStatus::Failed => PredictionState::Failed,
@@ -69,7 +61,10 @@ pub(super) async fn poll(
         PredictionStatus::Starting | PredictionStatus::Processing | PredictionStatus::Unknown => {
             let mut tx = ctx.pool.begin().await?;
             predictions::polled(&mut tx, row.id).await?;
-            return Ok(run.commit(tx, park(rest, "rendering")).await?);
+            crash_point!(LookUncommitted);
+            let done = run.commit(tx, park(rest, "rendering")).await?;
+            crash_point!(LookRecorded);
+            return Ok(done);
         }
     };
     crash_point!(Polled);
@@ -119,6 +114,7 @@ async fn succeeded(
     progress::refresh(&mut tx, row.job_id, &format!("{}_finished", row.purpose), &data).await?;
     // The output vanishes an hour after its end, so the oldest is fetched first.
     let left_at = found.completed_at;
+    crash_point!(SuccessUncommitted);
     let done = hand_to_collect(tx, run, row, left_at).await?;
     meter::ended(row, PredictionState::Succeeded, cost);
     crash_point!(SuccessRecorded);
@@ -185,6 +181,7 @@ async fn failed(
         tries.counted + 1 < i32::from(order.model.attempts)
     };
     tx.commit().await?;
+    crash_point!(PauseRecorded);
     if class.retryable && more {
         let mut tx = ctx.pool.begin().await?;
         jobs::lock(&mut tx, row.job_id).await?;
@@ -196,7 +193,10 @@ async fn failed(
         let wait = class.backoff(row.attempt as u32);
         meter::ended(row, state, cost);
         tracing::warn!(prediction.id = %row.id, error = text, class = class.code, "the prediction failed, buying another after a rest");
-        return Ok(run.commit(tx, park(wait, format!("{text}; trying again"))).await?);
+        crash_point!(RetryUncommitted);
+        let done = run.commit(tx, park(wait, format!("{text}; trying again"))).await?;
+        crash_point!(RetryRecorded);
+        return Ok(done);
     }
     ended(ctx, run, order, row, state, (&class.code, &text), cost).await
 }
@@ -218,7 +218,10 @@ async fn ended(
     predictions::ended(&mut tx, row.id, &end).await?;
     meter::ended(row, state, cost);
     tracing::warn!(prediction.id = %row.id, error = text, class, "the prediction failed for good");
-    Ok(run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?)
+    crash_point!(FailureUncommitted);
+    let done = run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?;
+    crash_point!(FailureRecorded);
+    Ok(done)
 }
 
 /// What the provider says it produced; what was ordered where it does not say.
@@ -237,16 +240,4 @@ fn cost(ctx: &Context, order: &Order, found: &Prediction) -> Result<Micros, Fail
     let day = ctx.clock.now().date_naive();
     let price = order.model.unit_price(day, &order.resolution, order.audio)?;
     Ok(Micros::for_milli_units(price, (billed_units(order, found) * 1000.0).round() as i64))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_grow_patient() {
-        for (after, rest) in [(0, 2), (29, 2), (30, 5), (119, 5), (120, 10), (3600, 10)] {
-            assert_eq!(next_look(Duration::from_secs(after)), Duration::from_secs(rest));
-        }
-    }
 }

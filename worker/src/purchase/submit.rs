@@ -18,7 +18,7 @@ use spool_queue::{Done, Failure, Outcome, Run};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// First look after a POST that went well: nothing is done sooner.
+/// First look after a POST that went well, where nobody can say how much else is in flight: nothing is done sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Pause of an account whose credit is used up, or that is down.
 const OUTAGE_REST: Duration = Duration::from_secs(60);
@@ -36,6 +36,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     if let Err(not_yet) = ctx.limits.acquire(&mut tx, provider, &order.model.slug).await? {
         return Ok(park(not_yet.wait, not_yet.why).into());
     }
+    crash_point!(RateTaken);
     let state = jobs::lock(&mut tx, order.slot.job_id).await?;
     if state.is_final() {
         return Ok(Outcome::Cancel { why: format!("the job is {state}") }.into());
@@ -76,6 +77,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
+    crash_point!(IntentUncommitted);
     tx.commit().await?;
     crash_point!(IntentWritten);
     tracing::info!(prediction.id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
@@ -86,7 +88,10 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         let mut tx = ctx.pool.begin().await?;
         predictions::refused(&mut tx, id, "not_sent", "this run stood still before it could send it").await?;
         meter::money("released", estimate);
-        return Ok(run.commit(tx, park(Duration::ZERO, "not sent yet")).await?);
+        crash_point!(NotSentUncommitted);
+        let done = run.commit(tx, park(Duration::ZERO, "not sent yet")).await?;
+        crash_point!(NotSentRecorded);
+        return Ok(done);
     }
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
@@ -116,7 +121,10 @@ async fn wait_for_money(
     let new = budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
     let turn = until.and_then(|at| (at - ctx.clock.now()).to_std().ok());
     let rest = if new { Duration::ZERO } else { turn.map_or(MONEY_LOOK, |turn| turn.min(MONEY_LOOK)) };
-    Ok(run.commit(tx, park(rest, why)).await?)
+    crash_point!(MoneyWaitUncommitted);
+    let done = run.commit(tx, park(rest, why)).await?;
+    crash_point!(MoneyWaitRecorded);
+    Ok(done)
 }
 
 /// One sentence: "$1.60 would pass the daily limit of $150.00 by $0.40".
@@ -151,6 +159,8 @@ async fn record(
     id: Uuid,
     answer: Result<String, spool_provider::verdict::ProviderError>,
 ) -> Result<Done, Failure> {
+    let first_look =
+        ctx.pace.rest(ctx, &order.model.provider, id, Duration::ZERO, 0).await.unwrap_or(FIRST_LOOK);
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let error = match answer {
@@ -168,7 +178,8 @@ async fn record(
                     );
                 }
             }
-            let done = run.commit(tx, park(FIRST_LOOK, "rendering")).await?;
+            crash_point!(SubmitUncommitted);
+            let done = run.commit(tx, park(first_look, "rendering")).await?;
             crash_point!(SubmitRecorded);
             return Ok(done);
         }
@@ -201,8 +212,13 @@ async fn record(
             park(ctx.settings.submit_settle / 2, format!("looking for the prediction: {why}"))
         }
     };
+    crash_point!(AnswerUncommitted);
     let done = run.commit(tx, outcome).await?;
-    crash_point!(UnknownRecorded);
+    if matches!(error.verdict(), Verdict::Unknown { .. }) {
+        crash_point!(UnknownRecorded);
+    } else {
+        crash_point!(RefusalRecorded);
+    }
     Ok(done)
 }
 
@@ -211,7 +227,10 @@ pub(super) async fn lost(ctx: &Context, run: &Run, row: &PredictionRow) -> Resul
     let mut tx = ctx.pool.begin().await?;
     predictions::unknown(&mut tx, row.id, "the run that wrote the intent ended before it recorded an answer")
         .await?;
-    Ok(run.commit(tx, park(Duration::ZERO, "looking for the prediction")).await?)
+    crash_point!(LossUncommitted);
+    let done = run.commit(tx, park(Duration::ZERO, "looking for the prediction")).await?;
+    crash_point!(LossRecorded);
+    Ok(done)
 }
 
 /// Marks the order's scene failed; the job's row is locked.

@@ -9,10 +9,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 mod changes;
+mod flight;
 
 pub use changes::{
     End, bound, collected, ended, in_doubt, intend, polled, refused, scanned_empty, submitted, unknown, void,
 };
+pub use flight::in_flight;
 
 /// What is bought at most once at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
