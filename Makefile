@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test test-pg18 lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory migrate
+.PHONY: help bootstrap build demo dev test test-pg18 lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory bench-flight migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -78,6 +78,10 @@ bench-micro: ## Time what is pure: planner and retry policy
 bench-memory: bootstrap ## Measure memory while a film is made and 200 MB go in and out
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
 	@scripts/bench-memory.sh $(TARGET)/release
+
+bench-flight: bootstrap ## Measure one worker that looks after 2,000 predictions (8 minutes)
+	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
+	@scripts/bench-flight.sh $(TARGET)/release
 
 migrate: build ## Bring the database of DATABASE_URL up to date
 	$(SPOOL) migrate

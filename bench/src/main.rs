@@ -4,6 +4,7 @@ mod chart;
 mod contestant;
 mod database;
 mod figures;
+mod flight;
 mod measure;
 mod memory;
 mod page;
@@ -12,6 +13,7 @@ mod queue;
 mod report;
 mod roster;
 mod server_cpu;
+mod system;
 mod table;
 
 use std::process::ExitCode;
@@ -34,6 +36,8 @@ enum Command {
     Soak(measure::soak::Soak),
     /// Rewrite docs/benchmarks.md from a file of figures.
     Publish(queue::Publish),
+    /// Thousands of predictions in flight on one worker of a running system: memory, CPU, and how fast a webhook wakes.
+    Flight(flight::Flight),
     /// Memory of a running system while a film is made and a large file goes in and out.
     Memory(memory::Memory),
     /// One side of the comparison at one work, in this process.
@@ -47,6 +51,7 @@ async fn main() -> ExitCode {
         Command::Queue(queue) => queue.run().await,
         Command::Soak(soak) => soak.run().await,
         Command::Publish(publish) => publish.run(),
+        Command::Flight(flight) => flight.run().await,
         Command::Memory(memory) => memory.run().await,
         Command::Contestant(orders) => contestant::run(&orders).await,
     };

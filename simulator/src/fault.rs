@@ -12,7 +12,7 @@ pub struct Rule {
     #[serde(default, rename = "match")]
     pub matching: Matching,
     /// How often it strikes. Without it: always for a probability and for standing conditions
-    /// (`e6716_above`, `list_lag`, `list_hidden`), else once.
+    /// (`hold`, `e6716_above`, `list_lag`, `list_hidden`), else once.
     #[serde(default)]
     pub times: Option<Times>,
     /// What happens.
@@ -114,8 +114,12 @@ pub enum RetryAfterIn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// HTTP: the answer comes late (real milliseconds).
-    Latency { response_ms: u64 },
+    /// HTTP: the answer comes late (real milliseconds). `after`: what was asked for is done at once.
+    Latency {
+        response_ms: u64,
+        #[serde(default = "before")]
+        when: When,
+    },
     /// HTTP: 429.
     Throttle {
         retry_after: u64,
@@ -131,6 +135,8 @@ pub enum Fault {
         #[serde(default = "after")]
         when: When,
     },
+    /// Run: does not end by itself while this rule is in force; `POST /_sim/release` lets so many of them end.
+    Hold,
     /// Run: takes this long instead of the model's median (simulated seconds).
     RunTime { seconds: f64 },
     /// Run: never leaves `starting` until cancelled or past its deadline.
@@ -227,7 +233,8 @@ impl Fault {
             | F::NoCredit
             | F::HttpError { .. }
             | F::DropResponse { .. } => Stage::Http,
-            F::RunTime { .. }
+            F::Hold
+            | F::RunTime { .. }
             | F::StuckStarting
             | F::StuckProcessing
             | F::Fail { .. }
@@ -261,8 +268,12 @@ impl Fault {
 
     /// A condition of the service rather than an accident: it lasts unless told otherwise.
     pub(crate) fn is_standing(&self) -> bool {
-        matches!(self, Self::E6716Above { .. } | Self::ListLag { .. } | Self::ListHidden)
+        matches!(self, Self::Hold | Self::E6716Above { .. } | Self::ListLag { .. } | Self::ListHidden)
     }
+}
+
+fn before() -> When {
+    When::Before
 }
 
 fn after() -> When {

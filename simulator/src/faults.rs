@@ -5,6 +5,7 @@ use crate::fault::{Always, Fault, Route, Rule, Stage, Times};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::sync::{Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
 
 /// A rule with its history.
 #[derive(Debug, Clone, Serialize)]
@@ -39,11 +40,19 @@ struct Rules {
 pub(crate) struct Faults {
     rules: Mutex<Rules>,
     seed: u64,
+    /// Whether a rule holds runs back, and how many of those may end all the same.
+    holding: watch::Sender<bool>,
+    released: Semaphore,
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rules: Mutex::default(), seed }
+        Self {
+            rules: Mutex::default(),
+            seed,
+            holding: watch::Sender::new(false),
+            released: Semaphore::new(0),
+        }
     }
 
     pub(crate) fn add(&self, added: Vec<Rule>) -> Vec<u64> {
@@ -52,6 +61,9 @@ impl Faults {
         for rule in added {
             rules.next_id += 1;
             ids.push(rules.next_id);
+            if rule.fault == Fault::Hold {
+                self.holding.send_replace(true);
+            }
             let id = rules.next_id;
             rules.active.push(Active { id, rule, seen: 0, fired: 0 });
         }
@@ -60,6 +72,22 @@ impl Faults {
 
     pub(crate) fn clear(&self) {
         self.rules.lock().unwrap_or_else(PoisonError::into_inner).active.clear();
+        self.holding.send_replace(false);
+    }
+
+    /// Lets so many of the runs that are held back end, those that have waited longest.
+    pub(crate) fn release(&self, count: usize) {
+        self.released.add_permits(count.min(Semaphore::MAX_PERMITS / 2));
+    }
+
+    /// Waits until a run that is held back may end.
+    pub(crate) async fn let_go(&self) {
+        let mut holding = self.holding.subscribe();
+        tokio::select! {
+            // Errors mean that the simulator ends.
+            _ = holding.wait_for(|holding| !holding) => {}
+            permit = self.released.acquire() => if let Ok(permit) = permit { permit.forget() },
+        }
     }
 
     pub(crate) fn all(&self) -> Vec<Active> {

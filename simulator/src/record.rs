@@ -24,6 +24,9 @@ pub(crate) struct OutputFile {
 pub(crate) struct Fate {
     /// Never gets out of this status by itself.
     pub(crate) stuck_in: Option<PredictionStatus>,
+    /// Does not end before it is let go.
+    #[serde(default)]
+    pub(crate) held: bool,
     /// Fails with this text: before the model starts, or at its end.
     pub(crate) failure: Option<Failure>,
     /// Fails when more than so many of its model run.

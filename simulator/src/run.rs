@@ -129,6 +129,9 @@ async fn process(sim: &Arc<Sim>, model: &Model, record: &Record, input: &Map<Str
         std::future::pending::<()>().await;
     }
     sim.clock.sleep_until(record.ends_at).await;
+    if record.fate.held {
+        sim.faults.let_go().await;
+    }
     match &record.fate.failure {
         Some(failure) => {
             let charge = failure.charge.unwrap_or_else(|| price::of_failure(&failure.error));

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::SimulatorError;
 use crate::http;
-use crate::net::{Cut, CuttableListener};
+use crate::net::{Cut, CuttableListener, Door};
 use crate::record::Origin;
 use crate::run;
 use crate::sim::Sim;
@@ -34,7 +34,10 @@ impl Simulator {
         let (api, api_origin) = bind(config.listen).await?;
         let (cdn, cdn_origin) = bind(config.cdn_listen).await?;
         let sim = Sim::open(config, Origin { api: api_origin, cdn: cdn_origin })?;
-        let servers = vec![serve(&sim, api, http::api(&sim)), serve(&sim, cdn, http::cdn(&sim))];
+        let servers = vec![
+            serve(&sim, CuttableListener::behind(api, sim.door.clone())?, http::api(&sim)),
+            serve(&sim, CuttableListener::behind(cdn, Door::open())?, http::cdn(&sim)),
+        ];
         run::resume(&sim).await;
         sweep(&sim);
         Ok(Self { sim, servers })
@@ -70,11 +73,11 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, String), SimulatorErr
     Ok((listener, format!("http://{bound}")))
 }
 
-fn serve(sim: &Arc<Sim>, listener: TcpListener, router: Router) -> JoinHandle<()> {
+fn serve(sim: &Arc<Sim>, listener: CuttableListener, router: Router) -> JoinHandle<()> {
     let shutdown = sim.shutdown.clone();
     tokio::spawn(async move {
         let service = router.into_make_service_with_connect_info::<Cut>();
-        let server = axum::serve(CuttableListener(listener), service);
+        let server = axum::serve(listener, service);
         // Its error type is uninhabited in practice: accept errors are retried inside.
         server.with_graceful_shutdown(shutdown.cancelled_owned()).await.ok();
     })

@@ -11,6 +11,7 @@ use crate::fetch::Fetched;
 use crate::files::Files;
 use crate::ledger::Ledger;
 use crate::model::{Model, Models};
+use crate::net::Door;
 use crate::outbound::Outbound;
 use crate::record::{Detail, Origin, Record};
 use crate::requests::Arrivals;
@@ -46,6 +47,7 @@ pub(crate) struct Sim {
     pub(crate) book: Book,
     pub(crate) ledger: Ledger,
     pub(crate) faults: Faults,
+    pub(crate) door: Door,
     pub(crate) files: Files,
     pub(crate) studio: Studio,
     pub(crate) outbound: Outbound,
@@ -80,6 +82,7 @@ impl Sim {
             book: Book::open(&dir.join("predictions.jsonl"))?,
             ledger: Ledger::open(&dir.join("charges.jsonl"))?,
             faults: Faults::new(config.seed),
+            door: Door::open(),
             files: Files::open(&dir.join("files"))?,
             studio: Studio::open(&dir, config.cheap_media, config.seed)?,
             outbound: Outbound::new(config.allow_any_host)?,

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::Sha256;
 use spool_provider::wire::{
     Prediction, PredictionStatus, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, WebhookEvent,
@@ -131,8 +132,13 @@ pub(crate) fn report(sim: &Arc<Sim>, record: &Record, event: WebhookEvent) {
         WebhookEvent::Logs => "logs",
         WebhookEvent::Completed => "completed",
     };
-    let call =
-        Call { route: Some(Route::Webhook), model: Some(&record.model), input: None, event: Some(name) };
+    let input = Value::Object(record.input.clone()).to_string();
+    let call = Call {
+        route: Some(Route::Webhook),
+        model: Some(&record.model),
+        input: Some(&input),
+        event: Some(name),
+    };
     let message = Message {
         id: id::with_prefix("msg_"),
         prediction_id: record.id.clone(),

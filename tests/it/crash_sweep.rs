@@ -1,21 +1,25 @@
-//! A worker dies at every place where dying could lose or repeat something. Each time the job is
-//! completed by the next process, and the simulator's ledger shows every clip bought exactly once.
+//! A worker dies at every place where dying could lose or repeat something, under every trouble that leaves the outcome of a
+//! paid call unknown. Each time the jobs end as they should, and the provider's ledger, ours and the budgets agree.
 
+mod places;
+mod rounds;
+mod standoffs;
+
+use places::{Armed, crash_points};
+use rounds::ROUNDS;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::path::Path;
-use system_tests::system::{Options, System, command, program};
+use system_tests::system::{Options, System};
 
 /// Purchases of a four-scene job with music.
 const PURCHASES: usize = 8;
-/// Places that are only reached when an answer was lost.
-const AFTER_A_LOST_ANSWER: &[&str] = &["UnknownRecorded", "Found"];
-
-/// Places that such a job does not pass: `memo.rs` and `cancel.rs` kill at these.
-const ELSEWHERE: &[&str] = &["Memo", "Recall"];
+/// The sweep has at least so many places.
+const FEWEST_PLACES: usize = 25;
 
 fn options(crash_dir: &Path) -> Options {
     Options {
-        workers: 2,
+        workers: 4,
         speed: 120.0,
         cheap_media: true,
         env: vec![
@@ -26,63 +30,78 @@ fn options(crash_dir: &Path) -> Options {
     }
 }
 
-async fn crash_points() -> Vec<String> {
-    let output = command(program("spool-worker")).arg("--crash-points").output().await.expect("it runs");
-    assert!(output.status.success(), "build with --features spool-worker/crash-points: {output:?}");
-    let points = String::from_utf8(output.stdout).expect("text");
-    let passed = |point: &&str| !ELSEWHERE.iter().any(|start| point.starts_with(start));
-    points.lines().filter(passed).map(ToOwned::to_owned).collect()
-}
-
-/// The provider creates predictions, and neither its answers nor its webhooks arrive.
-async fn lose_answers(system: &System, count: u32) {
-    system
-        .fault(json!({"match": {"route": "create", "model": "google/veo-3.1-fast"}, "times": count,
-                      "fault": {"kind": "drop_response"}}))
-        .await;
-    system.fault(json!({"match": {}, "times": "always", "fault": {"kind": "webhook_lost"}})).await;
+/// Every ordinary place in each round instead of in two of them: a quarter of an hour, by `SPOOL_TEST_SWEEP=full`.
+fn full() -> bool {
+    std::env::var("SPOOL_TEST_SWEEP").is_ok_and(|word| word == "full")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_each_point_the_job_completes_and_nothing_is_bought_twice() {
-    let crash_dir = tempfile::tempdir().unwrap();
-    let system = System::start(&options(crash_dir.path())).await;
+async fn killed_at_each_place_under_each_trouble_the_books_balance() {
+    let armed = Armed::new();
+    let system = System::start(&options(armed.folder())).await;
+    system.workers_are(4).await;
     let campaign = system.campaign().await;
-    let points = crash_points().await;
-    assert!(points.len() >= 10, "{points:?}");
-    for point in points {
-        let armed = crash_dir.path().join(&point);
-        std::fs::write(&armed, "").unwrap();
-        if AFTER_A_LOST_ANSWER.contains(&point.as_str()) {
-            lose_answers(&system, 1).await;
-        }
-        let id = system.approved_job(&campaign, json!({})).await;
-        let job = system.finished(id).await;
-        assert_eq!(job["status"], "completed", "after a crash at {point}: {job}");
-        assert!(!armed.exists(), "no worker passed {point}");
-        system.ledgers_agree(id, PURCHASES).await;
-        system.nothing_else_was_bought().await;
-        system.no_faults().await;
+    let all = crash_points().await;
+    assert!(all.len() >= FEWEST_PLACES, "{all:?}");
+    let special: BTreeSet<&str> =
+        ROUNDS.iter().flat_map(|round| round.places).chain(standoffs::PLACES).copied().collect();
+    let ordinary: Vec<&str> =
+        all.iter().map(String::as_str).filter(|place| !special.contains(place)).collect();
+    let mut reached = BTreeSet::new();
+    for (number, round) in ROUNDS.iter().enumerate() {
+        let turn = |index: usize| [index, index / ROUNDS.len() + index + 1].map(|turn| turn % ROUNDS.len());
+        let its_turn = |(index, _): &(usize, &&str)| full() || turn(*index).contains(&number);
+        let due = ordinary.iter().enumerate().filter(its_turn).map(|(_, place)| *place);
+        let places: BTreeSet<&str> =
+            round.places.iter().copied().chain(due).filter(|place| !round.stills.contains(place)).collect();
+        round.run(&system, &campaign, &armed, &places).await;
+        reached.extend(places);
     }
+    reached.extend(standoffs::run(&system, &armed).await);
+    let missed: Vec<&String> = all.iter().filter(|place| !reached.contains(place.as_str())).collect();
+    assert!(missed.is_empty(), "no round leads to {missed:?}");
+    system.books_balance().await;
     system.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_every_point_of_one_job_it_still_completes() {
-    let crash_dir = tempfile::tempdir().unwrap();
-    let system = System::start(&options(crash_dir.path())).await;
+async fn killed_at_every_place_of_one_job_it_still_completes() {
+    let armed = Armed::new();
+    let system = System::start(&options(armed.folder())).await;
     let campaign = system.campaign().await;
-    for point in crash_points().await {
-        std::fs::write(crash_dir.path().join(point), "").unwrap();
+    for place in rounds::of_a_job_whose_answers_are_lost(&crash_points().await) {
+        armed.arm(&place, "");
     }
-    lose_answers(&system, 4).await;
+    // Most of them: two stretches of music are told of as usual.
+    for fault in rounds::answers_lost(6) {
+        system.fault(fault).await;
+    }
     let id = system.approved_job(&campaign, json!({})).await;
     let job = system.finished(id).await;
     assert_eq!(job["status"], "completed", "{job}");
+    armed.all_reached("one job");
     system.ledgers_agree(id, PURCHASES).await;
-    system.nothing_else_was_bought().await;
-    let left: Vec<_> =
-        std::fs::read_dir(crash_dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.is_empty(), "not reached: {left:?}");
+    system.books_balance().await;
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_comes_after_the_client_gave_up_is_no_second_purchase() {
+    let env = vec![("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into())];
+    let system = System::start(&Options { workers: 1, speed: 120.0, cheap_media: true, env }).await;
+    let campaign = system.campaign().await;
+    // The client waits for 30 s.
+    let late = json!({"match": {"route": "create"}, "times": 2,
+                      "fault": {"kind": "latency", "response_ms": 40_000, "when": "after"}});
+    system.fault(late).await;
+    system.fault(json!({"times": "always", "fault": {"kind": "webhook_lost"}})).await;
+    let ids = [system.small_job(&campaign, json!({})).await, system.small_job(&campaign, json!({})).await];
+    for id in ids {
+        let job = system.finished(id).await;
+        assert_eq!(job["status"], "completed", "{job}");
+    }
+    assert_eq!(system.purchases().await, (2, 0));
+    assert_eq!(system.simulated("predictions").await.len(), 2, "each was posted once");
+    system.books_balance().await;
     system.stop().await;
 }

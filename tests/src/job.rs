@@ -59,6 +59,15 @@ impl System {
         campaign_id
     }
 
+    /// A job of one short clip without music: the least that can be bought. `more` is merged into the request.
+    pub async fn small_job(&self, campaign_id: &str, more: Value) -> i64 {
+        let mut body = json!({"num_pairs": 1, "resolution": "720p", "music": false});
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
+        self.approved_job(campaign_id, body).await
+    }
+
     /// A job of four pairs, created and approved; `more` is merged into the request. Everything is bought for it, unless that says
     /// `reuse`.
     pub async fn approved_job(&self, campaign_id: &str, more: Value) -> i64 {

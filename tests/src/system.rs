@@ -181,16 +181,25 @@ impl System {
 
     /// The simulator's charges.
     pub async fn charges(&self) -> Vec<Value> {
-        let url = format!("{}/_sim/charges", self.ready.simulator);
-        let charges = json_of(self.http.get(url).send().await.expect("the simulator answers")).await;
-        charges.as_array().expect("an array").clone()
+        self.simulated("charges").await
     }
 
     /// Teaches the simulator a fault.
     pub async fn fault(&self, rule: Value) {
-        let url = format!("{}/_sim/faults", self.ready.simulator);
-        let answer = self.http.post(url).json(&json!([rule])).send().await.expect("the simulator answers");
-        assert!(answer.status().is_success(), "{:?}", answer.text().await);
+        self.simulator("faults", json!([rule])).await;
+    }
+
+    /// A POST to the simulator's controls.
+    pub async fn simulator(&self, control: &str, body: Value) -> Value {
+        let url = format!("{}/_sim/{control}", self.ready.simulator);
+        json_of(self.http.post(url).json(&body).send().await.expect("the simulator answers")).await
+    }
+
+    /// What the simulator shows below a name of its controls.
+    pub async fn simulated(&self, what: &str) -> Vec<Value> {
+        let url = format!("{}/_sim/{what}", self.ready.simulator);
+        let listed = json_of(self.http.get(url).send().await.expect("the simulator answers")).await;
+        listed.as_array().expect("an array").clone()
     }
 
     /// Makes the simulator forget its faults.

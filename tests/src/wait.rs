@@ -11,13 +11,25 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Panics
 /// When there is none within three minutes.
-pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, ask: impl FnMut() -> F) -> T {
+    within(BOUND, what, ask).await
+}
+
+/// Asks until there is an answer, for work that takes longer than anything usual.
+///
+/// # Panics
+/// When there is none within the bound.
+pub async fn within<T, F: Future<Output = Option<T>>>(
+    bound: Duration,
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> T {
     let begin = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begin.elapsed() < BOUND, "waited {BOUND:?} in vain for {what}");
+        assert!(begin.elapsed() < bound, "waited {bound:?} in vain for {what}");
         tokio::time::sleep(PAUSE).await;
     }
 }

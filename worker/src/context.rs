@@ -2,6 +2,7 @@
 
 use crate::config::StepSettings;
 use crate::limits::Reads;
+use crate::purchase::Pace;
 use spool_job::clock::Clock;
 use spool_media::ffmpeg::Ffmpeg;
 use spool_media::link::LinkSigner;
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) signer: LinkSigner,
     /// Tokens for calls of the provider that cost nothing.
     pub(crate) reads: Reads,
+    /// Says how often what is in flight is looked at.
+    pub(crate) pace: Pace,
     /// The address that providers reach the API by, without a slash at the end.
     pub(crate) public_base_url: String,
     /// For the expiry of links.

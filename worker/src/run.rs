@@ -3,6 +3,7 @@
 use crate::config::{Config, StepSettings};
 use crate::context::Context;
 use crate::limits::{self, Reads};
+use crate::purchase::Pace;
 use crate::{custody, health, meter, orphan_sweep, steps};
 use serde_json::json;
 use spool_db::limits::Settings;
@@ -61,6 +62,7 @@ pub async fn run(
         fetch: config.media.fetch_allow.parse()?,
         signer: LinkSigner::new(&config.links.signing_key)?,
         reads: Reads::new(PROVIDER, config.provider.reads_per_minute),
+        pace: Pace::default(),
         public_base_url: config.links.public_base_url.as_str().trim_end_matches('/').to_owned(),
         clock: Arc::new(clock),
         settings: StepSettings { submit_settle: Duration::from_secs(config.provider.submit_settle_seconds) },

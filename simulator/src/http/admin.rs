@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use spool_provider::wire::{Prediction, PredictionStatus};
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 type Shared = State<Arc<Sim>>;
 
@@ -81,6 +82,35 @@ pub(crate) async fn add_faults(State(sim): Shared, body: Bytes) -> Response {
 pub(crate) async fn clear_faults(State(sim): Shared) -> Json<Value> {
     sim.faults.clear();
     Json(json!({"ok": true}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Release {
+    count: usize,
+}
+
+/// `POST /_sim/release`: lets so many of the runs that a `hold` holds back end.
+pub(crate) async fn release(State(sim): Shared, Json(release): Json<Release>) -> Json<Value> {
+    sim.faults.release(release.count);
+    Json(json!({"count": release.count}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outage {
+    seconds: f64,
+}
+
+/// `POST /_sim/outage`: nothing listens on the API's port for so long, its controls included.
+pub(crate) async fn outage(State(sim): Shared, Json(outage): Json<Outage>) -> Response {
+    match Duration::try_from_secs_f64(outage.seconds) {
+        Ok(length) => {
+            sim.door.shut(length);
+            Json(json!({"seconds": outage.seconds})).into_response()
+        }
+        Err(error) => problem::bad_request(&error.to_string()),
+    }
 }
 
 #[derive(Debug, Deserialize)]

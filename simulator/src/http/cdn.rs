@@ -12,6 +12,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures::{Stream, StreamExt as _};
+use serde_json::Value;
 use std::io::{Error, ErrorKind, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,7 +33,8 @@ pub(crate) async fn output(
         sim.note_leak(Leak { path: format!("/xezq/{id}/{name}"), at: machine_time() });
     }
     let Some(record) = sim.book.get(&id) else { return gone() };
-    let call = Call { route: Some(Route::Cdn), model: Some(&record.model), ..Call::default() };
+    let input = Value::Object(record.input.clone()).to_string();
+    let call = Call { route: Some(Route::Cdn), model: Some(&record.model), input: Some(&input), event: None };
     let faults = sim.strike(Stage::Download, call);
     if record.is_removed(sim.clock.now()) || faults.contains(&Fault::OutputExpired) {
         return gone();

@@ -77,7 +77,7 @@ pub(crate) async fn completions(
     };
     let response = answer(&request, content, &faults);
     bill(&sim, &request, &response).await;
-    gate::after(&http, &cut, Json(response).into_response())
+    gate::after(&http, &cut, Json(response).into_response()).await
 }
 
 fn refused(faults: &[Fault], model: &str) -> Option<Response> {

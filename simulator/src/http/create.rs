@@ -130,7 +130,7 @@ async fn create(
         }
         _ => record,
     };
-    gate::after(&faults, cut, answer(sim, &shown, prefer))
+    gate::after(&faults, cut, answer(sim, &shown, prefer)).await
 }
 
 fn answer(sim: &Sim, record: &Record, prefer: Option<u64>) -> Response {
@@ -177,6 +177,7 @@ fn fresh(
     let mut fate = Fate::default();
     for fault in faults {
         match fault {
+            Fault::Hold => fate.held = true,
             Fault::RunTime { seconds } => run_ms = (seconds.max(0.0) * 1000.0) as u64,
             Fault::StuckStarting => fate.stuck_in = Some(PredictionStatus::Starting),
             Fault::StuckProcessing => fate.stuck_in = Some(PredictionStatus::Processing),

@@ -53,7 +53,7 @@ pub(crate) async fn gate(State(sim): State<Arc<Sim>>, request: Request, next: Ne
         return limited(response, left);
     }
     let response = next.run(request).await;
-    limited(after(&faults, &cut, response), left)
+    limited(after(&faults, &cut, response).await, left)
 }
 
 fn limited(mut response: Response, left: u64) -> Response {
@@ -89,7 +89,9 @@ pub(crate) fn cut_of(request: &Request) -> Cut {
 pub(crate) async fn before(faults: &[Fault], cut: &Cut) -> Option<Response> {
     for fault in faults {
         match fault {
-            Fault::Latency { response_ms } => tokio::time::sleep(Duration::from_millis(*response_ms)).await,
+            Fault::Latency { response_ms, when: When::Before } => {
+                tokio::time::sleep(Duration::from_millis(*response_ms)).await;
+            }
             Fault::Throttle { retry_after, say_in } => return Some(throttle(*retry_after, *say_in)),
             Fault::NoCredit => return Some(problem::no_credit()),
             Fault::HttpError { status, when: When::Before } => return Some(error(*status)),
@@ -104,9 +106,12 @@ pub(crate) async fn before(faults: &[Fault], cut: &Cut) -> Option<Response> {
 }
 
 /// What becomes of an answer.
-pub(crate) fn after(faults: &[Fault], cut: &Cut, response: Response) -> Response {
+pub(crate) async fn after(faults: &[Fault], cut: &Cut, response: Response) -> Response {
     for fault in faults {
         match fault {
+            Fault::Latency { response_ms, when: When::After } => {
+                tokio::time::sleep(Duration::from_millis(*response_ms)).await;
+            }
             Fault::HttpError { status, when: When::After } => return error(*status),
             Fault::DropResponse { when: When::After } => {
                 cut.now();

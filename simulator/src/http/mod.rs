@@ -61,6 +61,8 @@ pub(crate) fn api(sim: &Arc<Sim>) -> Router {
             "/_sim/faults",
             get(admin::faults).post(admin::add_faults).put(admin::add_faults).delete(admin::clear_faults),
         )
+        .route("/_sim/release", post(admin::release))
+        .route("/_sim/outage", post(admin::outage))
         .route("/_sim/credit", post(admin::credit))
         .route("/_sim/clock/advance", post(admin::advance))
         .route("/_sim/reset", post(admin::reset))

@@ -11,6 +11,7 @@ mod memo;
 mod order;
 pub(crate) mod orphan;
 mod overdue;
+mod pace;
 mod poll;
 pub(crate) mod recall;
 mod price;
@@ -19,8 +20,10 @@ mod submit;
 mod turn;
 
 pub(crate) use order::Order;
+pub(crate) use pace::Pace;
 
 use crate::context::Context;
+use crate::crash::crash_point;
 use spool_db::predictions::{self, PredictionRow};
 use spool_job::prediction::PredictionState;
 use spool_queue::{Done, Failure, Outcome, ParkUntil, Run};
@@ -34,6 +37,7 @@ pub(crate) async fn advance(ctx: &Context, run: &Run, order: &Order) -> Result<D
     let mut conn = ctx.read().await?;
     let standing = predictions::standing(&mut conn, order.slot).await?;
     drop(conn);
+    crash_point!(StandingRead);
     let Some(row) = standing else {
         return match memo::reuse(ctx, run, order).await? {
             Some(done) => Ok(done),

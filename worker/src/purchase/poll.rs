@@ -27,15 +27,6 @@ const LONGEST_LOOK: Duration = Duration::from_secs(60);
 /// The provider keeps what ended for an hour.
 const KEPT: Duration = Duration::from_secs(3600);
 
-/// Seconds between looks: eager at first, patient later. A webhook comes sooner than any of them.
-fn next_look(submitted_for: Duration) -> Duration {
-    match submitted_for.as_secs() {
-        0..30 => Duration::from_secs(2),
-        30..120 => Duration::from_secs(5),
-        _ => Duration::from_secs(10),
-    }
-}
-
 /// Looks once.
 pub(super) async fn poll(
     ctx: &Context,
@@ -43,8 +34,8 @@ pub(super) async fn poll(
     order: &Order,
     row: &PredictionRow,
 ) -> Result<Done, Failure> {
-    let rest = next_look(Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0)));
     let submitted_for = Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0));
+    let rest = ctx.pace.rest(ctx, &row.provider, row.id, submitted_for, row.polls).await?;
     let overdue = submitted_for > Duration::from_secs(order.model.cancel_after_s.into()) + KEPT;
     if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
         return Ok(park(rest, "waiting for the provider's rate of reads").into());
@@ -65,6 +56,7 @@ pub(super) async fn poll(
             return Ok(park(rest, "waiting for the provider").into());
         }
     };
+    crash_point!(Looked);
     let state = match found.status {
         PredictionStatus::Succeeded => PredictionState::Succeeded,
         PredictionStatus::Failed => PredictionState::Failed,
@@ -74,7 +66,10 @@ pub(super) async fn poll(
             overdue::call_off(ctx, run, order, row, submitted_for).await;
             let mut tx = ctx.pool.begin().await?;
             predictions::polled(&mut tx, row.id).await?;
-            return Ok(run.commit(tx, park(rest, "rendering")).await?);
+            crash_point!(LookUncommitted);
+            let done = run.commit(tx, park(rest, "rendering")).await?;
+            crash_point!(LookRecorded);
+            return Ok(done);
         }
     };
     crash_point!(Polled);
@@ -126,6 +121,7 @@ pub(super) async fn succeeded(
     feedback::run_succeeded(&mut tx, &row.provider, &row.model).await?;
     // The output vanishes an hour after its end, so the oldest is fetched first.
     let left_at = custody::left_at(&mut tx, row.id).await?;
+    crash_point!(SuccessUncommitted);
     let done = hand_to_collect(tx, run, row, left_at).await?;
     meter::ended(row, PredictionState::Succeeded, cost);
     crash_point!(SuccessRecorded);
@@ -195,6 +191,7 @@ async fn failed(
     let rest = class.backoff(row.attempt as u32);
     turn::run_failed(&mut tx, &row.provider, &row.model, &class, rest, &text).await?;
     tx.commit().await?;
+    crash_point!(PauseRecorded);
     if class.retryable && more {
         let mut tx = ctx.pool.begin().await?;
         jobs::lock(&mut tx, row.job_id).await?;
@@ -206,7 +203,10 @@ async fn failed(
         let wait = class.backoff(row.attempt as u32);
         meter::ended(row, state, cost);
         tracing::warn!(prediction.id = %row.id, error = text, class = class.code, "the prediction failed, buying another after a rest");
-        return Ok(run.commit(tx, park(wait, format!("{text}; trying again"))).await?);
+        crash_point!(RetryUncommitted);
+        let done = run.commit(tx, park(wait, format!("{text}; trying again"))).await?;
+        crash_point!(RetryRecorded);
+        return Ok(done);
     }
     ended(ctx, run, order, row, state, (&class.code, &text), cost).await
 }
@@ -228,22 +228,13 @@ async fn ended(
     predictions::ended(&mut tx, row.id, &end).await?;
     meter::ended(row, state, cost);
     tracing::warn!(prediction.id = %row.id, error = text, class, "the prediction failed for good");
-    Ok(run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?)
+    crash_point!(FailureUncommitted);
+    let done = run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?;
+    crash_point!(FailureRecorded);
+    Ok(done)
 }
 
 /// Called off before the model began: nothing is charged.
 pub(super) fn never_ran(found: &Prediction) -> bool {
     found.status == PredictionStatus::Canceled && found.started_at.is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn looks_grow_patient() {
-        for (after, rest) in [(0, 2), (29, 2), (30, 5), (119, 5), (120, 10), (3600, 10)] {
-            assert_eq!(next_look(Duration::from_secs(after)), Duration::from_secs(rest));
-        }
-    }
 }

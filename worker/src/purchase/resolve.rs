@@ -49,12 +49,14 @@ pub(super) async fn resolve(
         Err(error) => {
             tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
             turn::read_throttled(ctx, &row.provider, &error).await?;
+            crash_point!(ScanFailed);
             if provable {
                 return Ok(park(SCAN_REST, "looking for the prediction").into());
             }
             return doubt(ctx.pool.begin().await?, run, row).await;
         }
     };
+    crash_point!(Listed);
     let mut ours: Vec<&Prediction> = listed
         .iter()
         .filter(|found| bears_our_mark(found, order.media.is_empty(), row.id, &row.input))
@@ -70,7 +72,9 @@ pub(super) async fn resolve(
         crash_point!(Found);
         tracing::info!(prediction.id = %row.id, external_id = oldest.id, "adopting the prediction that the lost answer was about");
         predictions::submitted(&mut tx, row.id, &oldest.id, true).await?;
+        crash_point!(AdoptionUncommitted);
         let done = run.commit(tx, park(NOW, "adopted")).await?;
+        crash_point!(Adopted);
         for other in others {
             tracing::error!(prediction.id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
             ctx.reads.token_or_go(&ctx.pool, run).await;
@@ -81,6 +85,7 @@ pub(super) async fn resolve(
                     "could not cancel it"
                 );
             }
+            crash_point!(DoubleCanceled);
         }
         return Ok(done);
     }
@@ -91,13 +96,17 @@ pub(super) async fn resolve(
             return doubt(tx, run, row).await;
         }
         predictions::void(&mut tx, row.id).await?;
+        crash_point!(VoidUncommitted);
         meter::money("released", row.estimate);
         tracing::info!(prediction.id = %row.id, scans, "nothing was created, it may be bought again");
         park(NOW, "nothing was created")
     } else {
         park(half, "looking for the prediction")
     };
-    Ok(run.commit(tx, outcome).await?)
+    crash_point!(EmptyScanUncommitted);
+    let done = run.commit(tx, outcome).await?;
+    crash_point!(EmptyScanRecorded);
+    Ok(done)
 }
 
 /// The provider has forgotten what it was asked: nothing can be proved, so nothing is bought again.
@@ -108,5 +117,8 @@ async fn doubt(
 ) -> Result<Done, Failure> {
     predictions::in_doubt(&mut tx, row.id).await?;
     tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought: an operator decides");
-    Ok(run.commit(tx, park(super::IN_DOUBT_REST, "prediction in doubt: an operator decides")).await?)
+    crash_point!(DoubtUncommitted);
+    let done = run.commit(tx, park(super::IN_DOUBT_REST, "prediction in doubt: an operator decides")).await?;
+    crash_point!(DoubtRecorded);
+    Ok(done)
 }

@@ -19,7 +19,7 @@ use spool_queue::{Done, Failure, Outcome, Run};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// First look after a POST that went well: nothing is done sooner.
+/// First look after a POST that went well, where nobody can say how much else is in flight: nothing is done sooner.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Rest of a task whose account's credit is used up.
 const OUTAGE_REST: Duration = Duration::from_secs(60);
@@ -40,6 +40,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     if let Some(waits) = turn::before(ctx, run, order, estimate).await? {
         return Ok(waits);
     }
+    crash_point!(TurnInSight);
     let mut tx = ctx.pool.begin().await?;
     let state = jobs::lock(&mut tx, order.slot.job_id).await?;
     // What is called off buys nothing more; the lock on the job keeps the two apart.
@@ -88,6 +89,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
+    crash_point!(IntentUncommitted);
     tx.commit().await?;
     crash_point!(IntentWritten);
     tracing::info!(prediction.id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
@@ -98,7 +100,10 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         let mut tx = ctx.pool.begin().await?;
         predictions::refused(&mut tx, id, "not_sent", "this run stood still before it could send it").await?;
         meter::money("released", estimate);
-        return Ok(run.commit(tx, park(Duration::ZERO, "not sent yet")).await?);
+        crash_point!(NotSentUncommitted);
+        let done = run.commit(tx, park(Duration::ZERO, "not sent yet")).await?;
+        crash_point!(NotSentRecorded);
+        return Ok(done);
     }
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
@@ -130,7 +135,10 @@ async fn wait_for_money(
     line::leave(&mut tx, &order.model.provider, run.task_id().0).await?;
     let turn = until.and_then(|at| (at - ctx.clock.now()).to_std().ok());
     let rest = if new { Duration::ZERO } else { turn.map_or(MONEY_LOOK, |turn| turn.min(MONEY_LOOK)) };
-    Ok(run.commit(tx, park(rest, why)).await?)
+    crash_point!(MoneyWaitUncommitted);
+    let done = run.commit(tx, park(rest, why)).await?;
+    crash_point!(MoneyWaitRecorded);
+    Ok(done)
 }
 
 /// One sentence: "$1.60 would pass the daily limit of $150.00 by $0.40".
@@ -165,6 +173,8 @@ async fn record(
     (id, held): (Uuid, Micros),
     answer: Result<String, spool_provider::verdict::ProviderError>,
 ) -> Result<Done, Failure> {
+    let first_look =
+        ctx.pace.rest(ctx, &order.model.provider, id, Duration::ZERO, 0).await.unwrap_or(FIRST_LOOK);
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let error = match answer {
@@ -181,7 +191,8 @@ async fn record(
                 }
             }
             turn::answered(&mut tx, order, None).await?;
-            let done = run.commit(tx, park(FIRST_LOOK, "rendering")).await?;
+            crash_point!(SubmitUncommitted);
+            let done = run.commit(tx, park(first_look, "rendering")).await?;
             crash_point!(SubmitRecorded);
             return Ok(done);
         }
@@ -213,8 +224,13 @@ async fn record(
         }
     };
     turn::answered(&mut tx, order, Some(&error)).await?;
+    crash_point!(AnswerUncommitted);
     let done = run.commit(tx, outcome).await?;
-    crash_point!(UnknownRecorded);
+    if matches!(error.verdict(), Verdict::Unknown { .. }) {
+        crash_point!(UnknownRecorded);
+    } else {
+        crash_point!(RefusalRecorded);
+    }
     Ok(done)
 }
 
@@ -223,7 +239,10 @@ pub(super) async fn lost(ctx: &Context, run: &Run, row: &PredictionRow) -> Resul
     let mut tx = ctx.pool.begin().await?;
     predictions::unknown(&mut tx, row.id, "the run that wrote the intent ended before it recorded an answer")
         .await?;
-    Ok(run.commit(tx, park(Duration::ZERO, "looking for the prediction")).await?)
+    crash_point!(LossUncommitted);
+    let done = run.commit(tx, park(Duration::ZERO, "looking for the prediction")).await?;
+    crash_point!(LossRecorded);
+    Ok(done)
 }
 
 /// Marks the order's scene failed; the job's row is locked.

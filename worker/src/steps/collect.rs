@@ -52,6 +52,7 @@ impl Handler for Collect {
         }
         crash_point!(Downloaded);
         let (content_type, probe) = check(ctx, &row, &path).await?;
+        crash_point!(OutputChecked);
         let (stored, _) = keep_probed(ctx, &path, content_type, probe).await?;
         crash_point!(OutputStored);
 
@@ -67,6 +68,7 @@ impl Handler for Collect {
         predictions::collected(&mut tx, row.id, &stored.digest).await?;
         let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "ordinal": row.ordinal, "bytes": stored.bytes});
         progress::refresh(&mut tx, row.job_id, &format!("{}_collected", row.purpose), &data).await?;
+        crash_point!(CollectUncommitted);
         let done = run.commit(tx, Outcome::Done(json!({"digest": stored.digest}))).await?;
         crash_point!(CollectRecorded);
         Ok(done)
@@ -101,6 +103,7 @@ async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Re
             };
             ctx.reads.token_or_go(&ctx.pool, run).await;
             let now = ctx.replicate.get(external_id).await?;
+            crash_point!(OutputAskedAgain);
             match now.output_urls().first() {
                 Some(again) => Ok(download::fetch(&ctx.fetch, again, path, LIMIT).await.map(|_| ())?),
                 None => {

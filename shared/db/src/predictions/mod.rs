@@ -12,11 +12,13 @@ mod changes;
 pub mod doubt;
 pub mod memo;
 mod recalled;
+mod flight;
 
 pub use changes::{
     End, bound, collected, ended, in_doubt, intend, polled, refused, scanned_empty, submitted, unknown, void,
 };
 pub use recalled::{open_of_job, taken_over, task_of};
+pub use flight::in_flight;
 
 /// What is bought at most once at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -70,7 +70,10 @@ async fn money_is_held_then_settled_or_given_back_once(pool: PgPool) {
 
     let id = intend(&mut conn, slot).await.unwrap();
     predictions::submitted(&mut conn, id, "ext", false).await.unwrap();
+    assert_eq!(predictions::in_flight(&mut conn, "replicate").await.unwrap(), 1);
+    assert_eq!(predictions::in_flight(&mut conn, "another").await.unwrap(), 0);
     predictions::ended(&mut conn, id, &end(PredictionState::Succeeded, Micros(390_000))).await.unwrap();
+    assert_eq!(predictions::in_flight(&mut conn, "replicate").await.unwrap(), 0);
     let spent = ledger::of_job(&mut conn, slot.job_id).await.unwrap();
     assert_eq!(spent, JobMoney { reserved: Micros::ZERO, settled: Micros(390_000) });
     let twice = predictions::ended(&mut conn, id, &end(PredictionState::Succeeded, Micros(1))).await;
