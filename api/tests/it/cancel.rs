@@ -51,6 +51,8 @@ async fn submitted(app: &TestApp, job_id: i64) -> Uuid {
         memo_key: KEY,
         media: &empty,
         unit: "gpu_second",
+        unit_price: Micros(1),
+        list: Micros(5),
         estimate: Micros(5),
     };
     let mut conn = app.pool.acquire().await.expect("a connection");

@@ -103,17 +103,18 @@ pub(crate) async fn execute(limits: Limits) -> Ending {
 }
 
 fn line(limit: &Standing) -> String {
-    let mut text = format!("{} {} {}:", limit.provider, limit.class.as_str(), limit.model);
+    let mut parts = Vec::new();
     if let Some(rate) = limit.per_minute_now {
-        text += &format!(" {rate} a minute,");
+        parts.push(format!("{rate} a minute"));
     }
     if limit.class == Class::Create {
         let most = limit.max_in_flight_now.map_or_else(|| "any number".to_owned(), |most| most.to_string());
-        text += &format!(" {} of {most} in flight, {} waiting,", limit.in_flight, limit.waiting);
+        parts.push(format!("{} of {most} in flight", limit.in_flight));
+        parts.push(format!("{} waiting", limit.waiting));
     }
     if let (Some(until), Some(why)) = (limit.paused_until, &limit.pause_reason) {
-        text += &format!(" PAUSED until {until}: {why},");
+        parts.push(format!("PAUSED until {until}: {why}"));
     }
-    text += if limit.set_by_operator { " set by an operator" } else { " by the settings" };
-    text
+    parts.push(if limit.set_by_operator { "set by an operator" } else { "by the settings" }.to_owned());
+    format!("{} {} {}: {}", limit.provider, limit.class.as_str(), limit.model, parts.join(", "))
 }

@@ -1,6 +1,5 @@
 //! What a job's purchases wait for, and how long such took. All of it is read, nothing is locked.
 
-use crate::budgets::{Budget, Period, Scope, Standing};
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use spool_job::money::Micros;
@@ -16,6 +15,8 @@ use uuid::Uuid;
 pub struct JobFacts {
     /// When it was read, by the database's clock.
     pub at: DateTime<Utc>,
+    pub client_id: Option<Uuid>,
+    pub campaign_id: Option<Uuid>,
     pub state: JobState,
     pub spec: JobSpec,
     /// What it was thought to cost.
@@ -32,7 +33,7 @@ pub struct JobFacts {
 pub async fn job(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Option<JobFacts>, DbError> {
     const DOING: &str = "read the job to explain";
     let row = sqlx::query!(
-        r#"SELECT now() AS "at!", state, spec, estimate_micros, error_code, error, partial, approved_at, finished_at
+        r#"SELECT now() AS "at!", client_id, campaign_id, state, spec, estimate_micros, error_code, error, partial, approved_at, finished_at
            FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)"#,
         id,
         owner,
@@ -45,6 +46,8 @@ pub async fn job(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resul
     row.map(|row| {
         Ok(JobFacts {
             at: row.at,
+            client_id: row.client_id,
+            campaign_id: row.campaign_id,
             state: row.state.parse().map_err(|error| unreadable(format!("{error}")))?,
             spec: serde_json::from_value(row.spec).map_err(|error| unreadable(format!("spec: {error}")))?,
             estimate: Micros(row.estimate_micros),
@@ -121,55 +124,6 @@ pub async fn calls(conn: &mut PgConnection, job_id: i64) -> Result<Vec<Call>, Db
             })
         })
         .collect()
-}
-
-/// The budgets that the job's purchases are held in, with what their present period has seen.
-pub async fn budgets_of(conn: &mut PgConnection, job_id: i64) -> Result<Vec<Standing>, DbError> {
-    const DOING: &str = "read the budgets of a job";
-    let rows = sqlx::query!(
-        r#"SELECT b.scope, b.scope_key, b.period, b.zone, b.soft_micros, b.hard_micros,
-                  nullif(p.starts_on, '-infinity') AS starts_on, p.turns_at,
-                  coalesce(bp.reserved_micros, 0) AS "reserved!", coalesce(bp.settled_micros, 0) AS "settled!"
-           FROM jobs j
-           JOIN budgets b ON (b.scope, b.scope_key) IN (('all', ''), ('client', j.client_id::text), ('campaign', j.campaign_id::text), ('job', j.id::text))
-           CROSS JOIN LATERAL budget_period(b.period, b.zone, now()) p
-           LEFT JOIN budget_periods bp ON bp.budget_id = b.id AND bp.starts_on = p.starts_on
-           WHERE j.id = $1 ORDER BY b.id"#,
-        job_id
-    )
-    .fetch_all(conn)
-    .await
-    .doing(DOING)?;
-    rows.into_iter()
-        .map(|row| {
-            let unreadable = || DbError::Unreadable {
-                operation: DOING,
-                what: format!("scope {} {}", row.scope, row.scope_key),
-            };
-            Ok(Standing {
-                budget: Budget {
-                    scope: Scope::parse(&row.scope, &row.scope_key).ok_or_else(unreadable)?,
-                    period: Period::parse(&row.period)?,
-                    zone: row.zone,
-                    soft: row.soft_micros.map(Micros),
-                    hard: row.hard_micros.map(Micros),
-                },
-                starts_on: row.starts_on,
-                turns_at: row.turns_at,
-                reserved: Micros(row.reserved),
-                settled: Micros(row.settled),
-            })
-        })
-        .collect()
-}
-
-/// Tasks of the job that wait for money, and since when.
-pub async fn money_waits(conn: &mut PgConnection, job_id: i64) -> Result<Vec<(i64, DateTime<Utc>)>, DbError> {
-    let rows = sqlx::query!("SELECT task_id, since FROM spend_waits WHERE job_id = $1", job_id)
-        .fetch_all(conn)
-        .await
-        .doing("read the waits for money")?;
-    Ok(rows.into_iter().map(|row| (row.task_id, row.since)).collect())
 }
 
 /// How long the last predictions of a purpose took that ended well, from the intent to the output.

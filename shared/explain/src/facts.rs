@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use spool_db::budgets::{self, Standing, Stop};
 use spool_db::explain::{self as db, Call, JobFacts, Shot, TypicalCall};
+use spool_db::learned::{self, Learned};
 use spool_db::limits::{self, Obstacle};
 use spool_job::catalog::{self, Model};
 use spool_job::estimate;
 use spool_job::money::Micros;
 use spool_job::prediction::Purpose;
+use spool_job::quote::quote;
 use spool_job::spec::JobSpec;
 use spool_job::tasks::{CollectTask, MusicTask, RenderTask, TaskKind, group_key};
 use spool_queue::inspect::{self, Outlook, QueueOutlook, TaskOutlook};
@@ -35,6 +37,8 @@ pub(crate) struct Facts {
     /// Where its tasks stand in the lines before providers, by task.
     pub(crate) lines: HashMap<i64, Obstacle>,
     pub(crate) typical_calls: Vec<TypicalCall>,
+    /// What calls have cost.
+    pub(crate) learned: Learned,
 }
 
 /// What a task would buy.
@@ -69,13 +73,15 @@ pub(crate) async fn read(
         obstacles: HashMap::new(),
         lines: HashMap::new(),
         typical_calls: Vec::new(),
+        learned: Learned::default(),
         job,
     };
     if facts.job.state.is_final() {
         return Ok(Some(facts));
     }
-    facts.budgets = db::budgets_of(conn, job_id).await?;
+    facts.budgets = budgets::applying(conn, facts.job.client_id, facts.job.campaign_id, Some(job_id)).await?;
     facts.stop = budgets::stopped(conn).await?;
+    facts.learned = learned::all(conn).await?;
     facts.typical_calls = db::typical_calls(conn).await?;
     facts.lines = limits::in_line(conn, job_id).await?;
     let models = [facts.job.spec.model().ok(), composer(&facts.job.spec)];
@@ -120,7 +126,6 @@ impl Facts {
     /// What a task buys, if it is of a kind that does.
     pub(crate) fn purchase_of(&self, task: &TaskOutlook) -> Option<Purchase> {
         let spec = &self.job.spec;
-        let day = self.now().date_naive();
         match kind(task)? {
             TaskKind::Render => {
                 let RenderTask { scene_id, scene_version, .. } = read_payload(&task.view.payload)?;
@@ -129,7 +134,7 @@ impl Facts {
                 let seconds = model.snap_duration(&spec.resolution, shot.duration_ms.unsigned_abs()).ok();
                 let price = seconds.and_then(|seconds| {
                     let ms = i64::from(seconds) * 1000;
-                    estimate::prediction(model, day, &spec.resolution, spec.audio, ms).ok()
+                    self.price(model, &spec.resolution, spec.audio, ms)
                 });
                 let scene = Some((scene_id, scene_version));
                 Some(Purchase { purpose: Purpose::Render, scene, ordinal: 0, model, price })
@@ -139,11 +144,19 @@ impl Facts {
                 let model = composer(spec)?;
                 let shot = self.shots.iter().find(|shot| shot.index == ordinal)?;
                 let seconds = estimate::music_seconds(shot.duration_ms.unsigned_abs());
-                let price = estimate::prediction(model, day, "", false, i64::from(seconds) * 1000).ok();
+                let price = self.price(model, "", false, i64::from(seconds) * 1000);
                 Some(Purchase { purpose: Purpose::Music, scene: None, ordinal, model, price })
             }
             _ => None,
         }
+    }
+
+    /// What is held for so many milliseconds of media; none where the catalogue has no price.
+    fn price(&self, model: &Model, resolution: &str, audio: bool, media_ms: i64) -> Option<Micros> {
+        let learned = self.learned.p95_permille(&model.slug, model.unit.as_str());
+        quote(model, self.now().date_naive(), resolution, audio, media_ms, learned)
+            .ok()
+            .map(|quote| quote.held)
     }
 
     /// The call that fills what a task buys, if one stands.

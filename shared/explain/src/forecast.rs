@@ -24,10 +24,10 @@ const fn default_seconds(kind: Option<TaskKind>) -> (u64, u64) {
     match kind {
         Some(TaskKind::Render) => (90, 300),
         Some(TaskKind::Music) => (30, 120),
-        Some(TaskKind::Collect) => (5, 30),
+        Some(TaskKind::Collect | TaskKind::Recall) => (5, 30),
         Some(TaskKind::Stitch | TaskKind::Mix) => (5, 60),
         Some(TaskKind::Verify) => (10, 90),
-        Some(TaskKind::Close) => (1, 5),
+        Some(TaskKind::Close | TaskKind::Orphans) => (1, 5),
         None => (10, 120),
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::json;
 use spool_db::explain::JobFacts;
+use spool_db::learned::Learned;
 use spool_job::money::Micros;
 use spool_job::spec::{JobSpec, OnMusicFailure, OnSceneFailure};
 use spool_job::state::JobState;
@@ -103,9 +104,12 @@ fn facts(sketches: &[Sketch], workers: u64, is_paused: bool) -> Facts {
     };
     Facts {
         job: JobFacts {
+            client_id: None,
+            campaign_id: None,
             at,
             state: JobState::Processing,
             spec: JobSpec {
+                reuse: true,
                 model: "google/veo-3.1-fast".into(),
                 resolution: "1080p".into(),
                 aspect: "16:9".into(),
@@ -134,6 +138,7 @@ fn facts(sketches: &[Sketch], workers: u64, is_paused: bool) -> Facts {
         obstacles: HashMap::new(),
         lines: HashMap::new(),
         typical_calls: Vec::new(),
+        learned: Learned::default(),
     }
 }
 

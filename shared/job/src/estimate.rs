@@ -162,6 +162,7 @@ mod tests {
             aspect: "16:9".into(),
             audio: false,
             music: true,
+            reuse: true,
             on_scene_failure: OnSceneFailure::Fail,
             on_music_failure: OnMusicFailure::Halt,
         };

@@ -78,7 +78,11 @@ impl Bell {
             match self.enqueued.last_mut() {
                 Some(last) if last.queue == task.queue && last.kind == task.kind => last.tasks += 1,
                 _ => {
-                    self.enqueued.push(Tally { queue: task.queue.clone(), kind: task.kind.clone(), tasks: 1 })
+                    self.enqueued.push(Tally {
+                        queue: task.queue.clone(),
+                        kind: task.kind.clone(),
+                        tasks: 1,
+                    });
                 }
             }
         }

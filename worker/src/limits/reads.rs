@@ -98,7 +98,7 @@ impl Reads {
             let part = run.task_id().0.unsigned_abs() % 16;
             wait.max(SHORT).mul_f64(1.0 + part as f64 / 8.0)
         };
-        let wait = match self.from_purse(pool).await? {
+        let wait = match self.draw(pool).await? {
             Ok(wait) => wait,
             Err(later) => return Ok(Err(spread(later))),
         };
@@ -123,7 +123,7 @@ impl Reads {
         }
     }
 
-    async fn from_purse(&self, pool: &PgPool) -> Result<Result<Duration, Duration>, Failure> {
+    async fn draw(&self, pool: &PgPool) -> Result<Result<Duration, Duration>, Failure> {
         let mut purse = self.purse.lock().await;
         let now = Instant::now();
         if let Some(wait) = purse.take(now) {

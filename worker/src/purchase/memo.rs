@@ -3,7 +3,7 @@
 //! One transaction does what otherwise buying, collecting and their events do. It needs no money, so neither limits nor budgets
 //! nor the emergency stop stand before it.
 
-use super::Order;
+use super::{Order, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use serde_json::json;

@@ -259,8 +259,8 @@ mod tests {
         .unwrap()
     }
 
-    fn row(state: PredictionState, external_id: Option<&str>, intent_for_s: f64) -> Option<Marked> {
-        Some(Marked {
+    fn row(state: PredictionState, external_id: Option<&str>, intent_for_s: f64) -> Marked {
+        Marked {
             id: Uuid::nil(),
             job_id: 1,
             state,
@@ -269,7 +269,7 @@ mod tests {
             input: json!({}),
             task_id: 1,
             intent_for_s,
-        })
+        }
     }
 
     #[test]
@@ -278,16 +278,16 @@ mod tests {
         let found = found();
         for (row, expected) in [
             (None, Verdict::CallOff),
-            (row(S::Intent, None, 1.0), Verdict::Known),
-            (row(S::Intent, None, 1000.0), Verdict::Adopt),
-            (row(S::Unknown, None, 1.0), Verdict::Adopt),
-            (row(S::InDoubt, None, 4000.0), Verdict::Adopt),
-            (row(S::Submitted, Some("ext"), 9.0), Verdict::Known),
-            (row(S::Submitted, Some("other"), 9.0), Verdict::CallOff),
-            (row(S::Succeeded, Some("ext"), 9.0), Verdict::Known),
-            (row(S::Succeeded, Some("other"), 9.0), Verdict::CallOff),
-            (row(S::Void, None, 9.0), Verdict::CallOff),
-            (row(S::Refused, None, 9.0), Verdict::CallOff),
+            (Some(row(S::Intent, None, 1.0)), Verdict::Known),
+            (Some(row(S::Intent, None, 1000.0)), Verdict::Adopt),
+            (Some(row(S::Unknown, None, 1.0)), Verdict::Adopt),
+            (Some(row(S::InDoubt, None, 4000.0)), Verdict::Adopt),
+            (Some(row(S::Submitted, Some("ext"), 9.0)), Verdict::Known),
+            (Some(row(S::Submitted, Some("other"), 9.0)), Verdict::CallOff),
+            (Some(row(S::Succeeded, Some("ext"), 9.0)), Verdict::Known),
+            (Some(row(S::Succeeded, Some("other"), 9.0)), Verdict::CallOff),
+            (Some(row(S::Void, None, 9.0)), Verdict::CallOff),
+            (Some(row(S::Refused, None, 9.0)), Verdict::CallOff),
         ] {
             let state = row.as_ref().map(|row| (row.state, row.intent_for_s));
             let candidate = Candidate { found: &found, prediction: Uuid::nil(), row };

@@ -2,8 +2,8 @@
 
 pub mod breakers;
 pub mod budgets;
-pub mod limits;
 pub mod custody;
+pub mod limits;
 pub mod orphans;
 pub mod predictions;
 pub mod spend;

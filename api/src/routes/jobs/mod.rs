@@ -3,11 +3,10 @@
 pub mod approve;
 pub mod body;
 pub mod cancel;
-pub mod creation;
-pub mod explain;
 pub mod costs;
 pub mod creation;
 pub mod dry_run;
+pub mod explain;
 pub mod from_image_pairs;
 pub mod from_property_photos;
 pub mod poll_hint;

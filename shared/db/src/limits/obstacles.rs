@@ -88,12 +88,17 @@ pub async fn in_line(conn: &mut PgConnection, job_id: i64) -> Result<HashMap<i64
     .fetch_all(conn)
     .await
     .doing("look where the tasks of a job stand in line")?;
-    let obstacle = |provider: &str, turn_at: Option<DateTime<Utc>>, before: i64| match turn_at {
-        Some(at) => Obstacle { what: "line", why: format!("its turn with {provider} comes"), until: Some(at) },
-        None => {
-            let why = format!("{before} tasks have waited longer for {provider}; clients take turns");
-            Obstacle { what: "line", why, until: None }
+    let why = |provider: &str, turn_at: Option<DateTime<Utc>>, before: i64| {
+        if turn_at.is_some() {
+            format!("its turn with {provider} comes")
+        } else {
+            format!("{before} tasks have waited longer for {provider}; clients take turns")
         }
+    };
+    let obstacle = |provider: &str, turn_at, before| Obstacle {
+        what: "line",
+        why: why(provider, turn_at, before),
+        until: turn_at,
     };
     Ok(rows.into_iter().map(|row| (row.task_id, obstacle(&row.provider, row.turn_at, row.before))).collect())
 }

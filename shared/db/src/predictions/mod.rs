@@ -10,15 +10,15 @@ use uuid::Uuid;
 
 mod changes;
 pub mod doubt;
+mod flight;
 pub mod memo;
 mod recalled;
-mod flight;
 
 pub use changes::{
     End, bound, collected, ended, in_doubt, intend, polled, refused, scanned_empty, submitted, unknown, void,
 };
-pub use recalled::{open_of_job, taken_over, task_of};
 pub use flight::in_flight;
+pub use recalled::{open_of_job, taken_over, task_of};
 
 /// What is bought at most once at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -168,7 +168,9 @@ async fn the_line_before_a_provider(pool: PgPool) {
     let (gate, sentence) = stage.only("render").await;
     assert!(matches!(gate, Gate::Provider { obstacle: "line", until: None, .. }), "{gate:?}");
     assert!(sentence.contains("1 tasks have waited longer for replicate"), "{sentence}");
-    stage.sql("update limit_waits set turn_at = now() + interval '1 s', turn_ends = now() + interval '2 s'").await;
+    stage
+        .sql("update limit_waits set turn_at = now() + interval '1 s', turn_ends = now() + interval '2 s'")
+        .await;
     let (gate, sentence) = stage.only("render").await;
     assert!(matches!(gate, Gate::Provider { obstacle: "line", until: Some(_), .. }), "{gate:?}");
     assert!(sentence.contains("its turn with replicate comes"), "{sentence}");

@@ -24,6 +24,7 @@ pub(crate) struct Stage {
 
 pub(crate) fn spec(music: bool) -> JobSpec {
     JobSpec {
+        reuse: true,
         model: "google/veo-3.1-fast".into(),
         resolution: "1080p".into(),
         aspect: "16:9".into(),
