@@ -81,7 +81,7 @@ pub async fn reopen(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Re
         "UPDATE scenes s SET state = 'pending', error = NULL, updated_at = now(), version = version + (
              SELECT count(*)::integer FROM predictions p
              WHERE p.job_id = s.job_id AND p.scene_id = s.id AND p.scene_version = s.version AND p.state = 'succeeded'
-               AND p.output_digest IS NULL AND (p.output_lost_at IS NOT NULL OR p.output_gone_at < now()))
+               AND p.output_digest IS NULL AND (p.output_lost_at IS NOT NULL OR COALESCE(p.output_gone_at, p.finished_at + interval '1 hour') < now()))
          WHERE job_id = $1 AND state <> 'completed'",
         id
     )

@@ -1,4 +1,4 @@
-//! What is known of a job, read from the queue and from our own tables: some twenty statements, whatever the job's size.
+//! What is known of a job, read from the queue and from our own tables: twenty statements, whatever the job's size.
 
 use std::collections::HashMap;
 

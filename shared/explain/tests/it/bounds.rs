@@ -45,11 +45,11 @@ async fn statements_of(pool: PgPool, scenes: usize) -> usize {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_job_of_one_scene_takes_twelve_statements(pool: PgPool) {
-    assert_eq!(statements_of(pool, 1).await, 12);
+async fn a_job_of_one_scene_takes_twenty_statements(pool: PgPool) {
+    assert_eq!(statements_of(pool, 1).await, 20);
 }
 
 #[sqlx::test(migrations = false)]
 async fn and_so_does_one_of_fifty(pool: PgPool) {
-    assert_eq!(statements_of(pool, 50).await, 12);
+    assert_eq!(statements_of(pool, 50).await, 20);
 }
