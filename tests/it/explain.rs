@@ -70,7 +70,7 @@ async fn a_job_says_what_it_waits_for_and_goes_on() {
     assert_eq!(found["gates"][0]["missing_micros"], PRICE / 2);
     let printed = told(&system, poor).await;
     assert!(
-        printed.starts_with(&format!("Job {poor} is processing. {money}\nEnds no sooner than ")),
+        printed.starts_with(&format!("Job {poor} is approved. {money}\nEnds no sooner than ")),
         "{printed}"
     );
     assert!(printed.contains("\n  Stitch waits for render of scene 1 (parked).\n"), "{printed}");

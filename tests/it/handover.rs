@@ -87,7 +87,7 @@ async fn a_call_that_is_being_made_is_finished_first() {
 async fn a_call_that_takes_longer_than_the_grace_is_found_again() {
     let system = System::start(&options(1)).await;
     let campaign = system.campaign().await;
-    system.fault(json!({"match": {"route": "create"}, "times": CLIPS, "fault": {"kind": "latency", "response_ms": 20000}})).await;
+    system.fault(json!({"match": {"route": "create"}, "times": CLIPS, "fault": {"kind": "latency", "response_ms": 20000, "when": "after"}})).await;
     system.fault(json!({"match": {}, "times": "always", "fault": {"kind": "webhook_lost"}})).await;
     let id = clips(&system, &campaign).await;
     wait::until("the calls", async || {

@@ -39,7 +39,7 @@ pub(crate) async fn run(bench: &mut Bench, spool: &Side) {
             Err(why) => row.note = Some(why),
         }
     }
-    // Each holds up to four connections of the 200 that there are.
+    // Each holds up to eight connections of the 500 that there are.
     for workers in [1, 45] {
         if let Err(why) = idle(bench, spool, workers).await {
             let row = bench.report.row(Section::Idle, &format!("{workers} idle"), spool.name, "");

@@ -31,7 +31,7 @@ const SETTINGS: &[&str] = &[
     "unix_socket_directories=",
     "timezone=UTC",
     "log_timezone=UTC",
-    "max_connections=200",
+    "max_connections=500",
     "shared_buffers=128MB",
 ];
 /// What a crash of the machine may cost is given up: for data that nobody keeps.

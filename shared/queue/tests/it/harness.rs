@@ -159,10 +159,15 @@ pub(crate) async fn until_ended(pool: &PgPool, tasks: i64) {
 
 /// Another claim of the same task, as a worker would make it that took the task over.
 pub(crate) async fn take_over(pool: &PgPool, id: TaskId) {
-    sqlx::query!("update queue.task set lease_token = nextval('queue.lease_token') where id = $1", id.0)
-        .execute(pool)
-        .await
-        .unwrap();
+    sqlx::query!(
+        "with other as (insert into queue.worker (name, host, pid, slots, lease_until)
+                        values ('other', 'elsewhere', 1, '{}', now() + interval '1 hour') returning id)
+         update queue.task set lease_token = nextval('queue.lease_token'), worker_id = other.id from other where task.id = $1",
+        id.0
+    )
+    .execute(pool)
+    .await
+    .unwrap();
 }
 
 /// The plan of a statement when whatever index it has is used: these tables are too small for the planner to care.
