@@ -30,11 +30,7 @@ async fn a_retry_says_its_price_and_buys_the_missing_clip_only() {
     assert_eq!(all["data"], json!([one]), "{all}");
     assert_eq!((&all["dry_run"], &all["matched"]), (&json!(true), &json!(1)));
     let music = bought.len() as i64 - 2;
-    assert_eq!(
-        (&one["keeps"]["clips"], &one["keeps"]["music"]),
-        (&json!(2), &json!(music)),
-        "{one}"
-    );
+    assert_eq!((&one["keeps"]["clips"], &one["keeps"]["music"]), (&json!(2), &json!(music)), "{one}");
     let paid: i64 = bought.iter().map(|one| one.cost_micros).sum();
     assert_eq!((&one["keeps"]["micros"], &all["keeps"]["micros"]), (&json!(paid), &json!(paid)));
     let lines = one["lines"].as_array().expect("lines");
