@@ -44,12 +44,9 @@ async fn statements_of(pool: PgPool, scenes: usize) -> usize {
     statements.0.load(Ordering::Relaxed)
 }
 
+// One test: subscribers of two threads that come and go at once can miss events.
 #[sqlx::test(migrations = false)]
-async fn a_job_of_one_scene_takes_twenty_statements(pool: PgPool) {
-    assert_eq!(statements_of(pool, 1).await, 20);
-}
-
-#[sqlx::test(migrations = false)]
-async fn and_so_does_one_of_fifty(pool: PgPool) {
+async fn a_job_of_fifty_scenes_takes_as_many_statements_as_one_of_one(pool: PgPool) {
+    assert_eq!(statements_of(pool.clone(), 1).await, 20);
     assert_eq!(statements_of(pool, 50).await, 20);
 }
