@@ -98,4 +98,4 @@ CREATE TABLE breaker_outcomes (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
 
 -- What is in flight is counted, not kept: whatever dies, the number is right.
-CREATE INDEX predictions_in_flight ON predictions (provider, model) WHERE state IN ('intent', 'submitted', 'unknown', 'in_doubt');
+CREATE INDEX predictions_in_flight ON predictions (provider, model) WHERE state IN ('intent', 'submitted', 'unknown');

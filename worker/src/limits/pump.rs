@@ -61,6 +61,9 @@ pub(crate) async fn put_off(
     turns: &[Turn],
 ) -> Result<Bell, Box<dyn Error + Send + Sync>> {
     let mut bell = Bell::silent();
+    // Tasks are locked in the order of their ids by all who lock many.
+    let mut turns: Vec<&Turn> = turns.iter().collect();
+    turns.sort_unstable_by_key(|turn| turn.task);
     for turn in turns {
         bell.merge(control::snooze(conn, TaskId(turn.task), turn.at).await?.bell);
     }

@@ -164,7 +164,8 @@ pub(super) async fn in_flight(
     let rows = sqlx::query!(
         r#"SELECT model AS "model!", sum(n)::bigint AS "n!" FROM (
                SELECT model, count(*) AS n FROM predictions
-               WHERE provider = $1 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt') GROUP BY model
+               -- What is in doubt is older than any deadline: whatever became of it, it is over.
+               WHERE provider = $1 AND state IN ('intent', 'submitted', 'unknown') GROUP BY model
                UNION ALL
                SELECT model, count(*) FROM limit_waits WHERE provider = $1 AND turn_at IS NOT NULL GROUP BY model) counted
            GROUP BY model"#,

@@ -325,9 +325,15 @@ pub async fn job_waits(conn: &mut PgConnection, job_id: i64) -> Result<bool, DbE
 
 /// The job has ended: none of its tasks wants a turn.
 pub(crate) async fn job_waits_no_more(conn: &mut PgConnection, job_id: i64) -> Result<(), DbError> {
-    sqlx::query!("DELETE FROM limit_waits WHERE job_id = $1", job_id)
-        .execute(conn)
-        .await
-        .doing("end the job's waits for turns")?;
+    const DOING: &str = "end the job's waits for turns";
+    // Whoever gives turns locks the account before the waits.
+    let providers = sqlx::query_scalar!(
+        "SELECT DISTINCT provider FROM limit_waits WHERE job_id = $1 ORDER BY provider",
+        job_id
+    );
+    for provider in providers.fetch_all(&mut *conn).await.doing(DOING)? {
+        gates::lock(conn, &provider, true).await?;
+    }
+    sqlx::query!("DELETE FROM limit_waits WHERE job_id = $1", job_id).execute(conn).await.doing(DOING)?;
     Ok(())
 }

@@ -103,7 +103,7 @@ pub struct Turn {
 /// Gives turns until `horizon`, at most `most`, in fair order: each share in proportion to its weight, within a share the
 /// longest waiting first. A task whose model is held up holds up nobody else.
 pub fn plan(state: &mut State, waiting: &[Waiting], now: Moment, horizon: Moment, most: usize) -> Vec<Turn> {
-    let mut lines = lines(state, waiting);
+    let mut lines = lines(state, waiting, now, horizon);
     let mut turns = Vec::new();
     while turns.len() < most && state.account.room > 0 {
         let Some((at, key)) = next(state, &lines, now) else { break };
@@ -131,7 +131,7 @@ pub fn plan(state: &mut State, waiting: &[Waiting], now: Moment, horizon: Moment
 type Lines<'a> = BTreeMap<(&'a str, &'a str), Vec<&'a Waiting>>;
 
 /// Those who may go at all, by share and model, longest waiting first.
-fn lines<'a>(state: &mut State, waiting: &'a [Waiting]) -> Lines<'a> {
+fn lines<'a>(state: &mut State, waiting: &'a [Waiting], now: Moment, horizon: Moment) -> Lines<'a> {
     let cheapest = |model: Option<&str>| {
         let candidates = waiting.iter().filter(|one| model.is_none_or(|model| one.model == model));
         candidates.min_by_key(|one| (one.cost, one.since, one.task)).map(|one| one.task)
@@ -148,6 +148,8 @@ fn lines<'a>(state: &mut State, waiting: &'a [Waiting]) -> Lines<'a> {
     };
     let mut allowed: Vec<&Waiting> = waiting.iter().filter(open).collect();
     if state.account.probing {
+        // The probe is one that can go: a cheaper one whose model is held back would keep the account closed.
+        allowed.retain(|one| state.models.get(&one.model).is_none_or(|gate| gate.earliest(now) <= horizon));
         allowed.sort_by_key(|one| (one.cost, one.since, one.task));
         allowed.truncate(1);
         state.account.room = state.account.room.min(1);

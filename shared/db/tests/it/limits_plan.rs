@@ -151,3 +151,12 @@ fn a_pause_moves_turns_behind_its_end_and_holds_up_its_model_only() {
     let turns = plan(&mut state, &waiting, at(0), at(1000), 100);
     assert_eq!(turns.iter().map(|turn| (turn.task, turn.at)).collect::<Vec<_>>(), [(2, at(0)), (1, at(500))]);
 }
+
+#[test]
+fn a_probe_of_the_account_is_one_that_can_go() {
+    // Dearer tasks have smaller numbers here: 2 is the cheaper one.
+    let mut state = state(Gate { probing: true, ..gate(10, 0, i64::MAX) });
+    state.models.insert("held".into(), Gate { not_before: Some(at(86_400_000)), ..Gate::open() });
+    let turns = plan(&mut state, &line(&[(1, "a", "free"), (2, "a", "held")]), at(0), at(3000), 10);
+    assert_eq!(tasks(&turns), [1]);
+}
