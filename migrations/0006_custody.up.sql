@@ -21,6 +21,12 @@ ALTER TABLE predictions ADD CONSTRAINT predictions_reused CHECK
     (reused_from IS NULL OR (state = 'succeeded' AND external_id IS NULL AND output_digest IS NOT NULL
                              AND estimate_micros = 0 AND cost_micros = 0));
 
+-- Lost music leaves its place to another purchase; a lost clip's scene gets a new version instead.
+DROP INDEX predictions_live;
+CREATE UNIQUE INDEX predictions_live ON predictions
+    (job_id, purpose, COALESCE(scene_id, '00000000-0000-0000-0000-000000000000'::uuid), COALESCE(scene_version, 0), ordinal)
+    WHERE state IN ('intent', 'submitted', 'unknown', 'in_doubt', 'succeeded') AND NOT (purpose = 'music' AND output_lost_at IS NOT NULL);
+
 CREATE INDEX predictions_memo ON predictions (memo_key, finished_at DESC)
     WHERE state = 'succeeded' AND output_digest IS NOT NULL AND reused_from IS NULL;
 CREATE INDEX predictions_uncollected ON predictions (output_gone_at) WHERE state = 'succeeded' AND output_digest IS NULL;

@@ -7,6 +7,14 @@ use system_tests::system::{Options, System};
 /// A clip: 4 s of veo-3.1-fast at $0.10.
 const CLIP: i64 = 400_000;
 
+#[expect(clippy::disallowed_methods, reason = "as if the process had died in a way that nobody thought of")]
+async fn lose_sight_of_a_clip(system: &System, id: i64) {
+    let scene = "UPDATE scenes SET state = 'failed', clip_digest = NULL, error = 'x'
+                 WHERE id = (SELECT id FROM scenes WHERE job_id = $1 AND state = 'completed' LIMIT 1)";
+    let done = sqlx::query(scene).bind(id).execute(&system.database().await).await.expect("a write");
+    assert_eq!(done.rows_affected(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_says_its_price_and_buys_the_missing_clip_only() {
     let system =
@@ -38,6 +46,9 @@ async fn a_retry_says_its_price_and_buys_the_missing_clip_only() {
     assert_eq!(system.get(&format!("/api/v3/jobs/{id}")).await["status"], "failed");
     let too_dear = system.request(Method::POST, &retry, Some(json!({"max_cost_micros": CLIP - 1}))).await;
     assert_eq!(too_dear.status(), 422);
+
+    // A scene that has lost sight of its clip on the way finds it again.
+    lose_sight_of_a_clip(&system, id).await;
 
     // Two at once: one of them does it, the other is told that it runs.
     let go = || system.request(Method::POST, &retry, Some(json!({})));

@@ -88,6 +88,16 @@ pub async fn reopen(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Re
     .execute(&mut *conn)
     .await
     .doing(DOING)?;
+    // Music has no versions: what is lost gives its place up.
+    sqlx::query!(
+        "UPDATE predictions SET output_lost_at = now()
+         WHERE job_id = $1 AND purpose = 'music' AND state = 'succeeded' AND output_digest IS NULL AND output_lost_at IS NULL
+           AND COALESCE(output_gone_at, finished_at + interval '1 hour') < now()",
+        id
+    )
+    .execute(&mut *conn)
+    .await
+    .doing(DOING)?;
     let scenes = sqlx::query!("SELECT id, version FROM scenes WHERE job_id = $1 ORDER BY index", id)
         .fetch_all(&mut *conn)
         .await
@@ -121,7 +131,8 @@ pub async fn kept(conn: &mut PgConnection, job_id: i64) -> Result<Vec<Kept>, DbE
     const DOING: &str = "read what a job has bought";
     let rows = sqlx::query!(
         r#"SELECT purpose, scene_id, scene_version, ordinal, state, COALESCE(cost_micros, estimate_micros) AS "micros!"
-           FROM predictions WHERE job_id = $1 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt', 'succeeded')"#,
+           FROM predictions WHERE job_id = $1 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt', 'succeeded')
+             AND NOT (purpose = 'music' AND output_lost_at IS NOT NULL)"#,
         job_id
     )
     .fetch_all(conn)

@@ -9,9 +9,10 @@ use serde_json::json;
 use spool_db::jobs;
 use spool_db::limits::feedback;
 use spool_db::predictions::{self, End, PredictionRow};
-use spool_db::{custody, progress};
+use spool_db::{custody, progress, scenes};
 use spool_job::money::Micros;
 use spool_job::prediction::PredictionState;
+use spool_job::state::SceneState;
 use spool_job::tasks::{CollectTask, PAYLOAD_VERSION, TaskKind, group_key};
 use spool_provider::failure::{self, Charge};
 use spool_provider::verdict::Verdict;
@@ -132,10 +133,18 @@ pub(super) async fn succeeded(
 /// A successful prediction already fills the slot: nothing is paid again, its output is fetched if
 /// that has not happened.
 pub(super) async fn bought_before(ctx: &Context, run: &Run, row: &PredictionRow) -> Result<Done, Failure> {
-    if row.output_digest.is_some() {
-        return Ok(Outcome::Done(json!({"prediction_id": row.id, "reused": true})).into());
-    }
     let mut tx = ctx.pool.begin().await?;
+    jobs::lock(&mut tx, row.job_id).await?;
+    if let Some((scene_id, version)) = row.scene_id.zip(row.scene_version) {
+        // A retry has set the scene back.
+        scenes::move_to(&mut tx, scene_id, version, SceneState::Processing, None, None).await?;
+        if let Some(digest) = &row.output_digest {
+            scenes::move_to(&mut tx, scene_id, version, SceneState::Completed, Some(digest), None).await?;
+        }
+    }
+    if row.output_digest.is_some() {
+        return Ok(run.commit(tx, Outcome::Done(json!({"prediction_id": row.id, "reused": true}))).await?);
+    }
     let left_at = custody::left_at(&mut tx, row.id).await?;
     hand_to_collect(tx, run, row, left_at).await
 }

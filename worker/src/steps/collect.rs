@@ -20,6 +20,8 @@ use tokio::io::AsyncReadExt;
 
 /// Largest output taken, in bytes: clips of a minute at 1080p stay far below.
 const LIMIT: u64 = 1024 * 1024 * 1024;
+/// Class of the failure when the provider has removed an output before it was stored.
+const OUTPUT_LOST: &str = "output_lost";
 
 /// The step.
 pub(super) struct Collect(pub(super) Arc<Context>);
@@ -75,9 +77,10 @@ impl Handler for Collect {
     }
 }
 
-/// What cannot be fetched any more is paid but lost: that is written down with the end of the task.
+/// What the provider has removed is paid but lost: that is written down with the end of the task. What we refuse to fetch is
+/// still there, for whoever sets it right within the hour.
 async fn gone(ctx: &Context, run: &Run, row: &PredictionRow, failure: Failure) -> Result<Done, Failure> {
-    if !failure.is_final() {
+    if failure.class() != OUTPUT_LOST {
         return Err(failure);
     }
     tracing::error!(prediction.id = %row.id, error = failure.error(), "paid but lost");
@@ -97,7 +100,7 @@ async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Re
         Err(DownloadError::Gone { .. }) => {
             let Some(external_id) = row.external_id.as_deref() else {
                 return Err(Failure::fail(
-                    "output_lost",
+                    OUTPUT_LOST,
                     "paid but lost: the output is gone and there is no id to ask for",
                 ));
             };
@@ -106,9 +109,7 @@ async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Re
             crash_point!(OutputAskedAgain);
             match now.output_urls().first() {
                 Some(again) => Ok(download::fetch(&ctx.fetch, again, path, LIMIT).await.map(|_| ())?),
-                None => {
-                    Err(Failure::fail("output_lost", "paid but lost: the provider has removed the output"))
-                }
+                None => Err(Failure::fail(OUTPUT_LOST, "paid but lost: the provider has removed the output")),
             }
         }
         Err(error) if error.is_final() => Err(Failure::fail("output_refused", error)),

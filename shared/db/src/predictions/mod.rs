@@ -192,7 +192,8 @@ pub async fn standing(conn: &mut PgConnection, slot: Slot) -> Result<Option<Pred
     let (scene_id, scene_version) = slot.scene.unzip();
     let row = select!(
         "job_id = $1 AND purpose = $2 AND scene_id IS NOT DISTINCT FROM $3 AND scene_version IS NOT DISTINCT FROM $4
-         AND ordinal = $5 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt', 'succeeded')",
+         AND ordinal = $5 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt', 'succeeded')
+         AND NOT (purpose = 'music' AND output_lost_at IS NOT NULL)",
         slot.job_id,
         slot.purpose.as_str(),
         scene_id,

@@ -161,3 +161,26 @@ async fn only_what_was_approved_and_has_no_video_is_tried_again(pool: PgPool) {
     let (ids, all) = revisions::dead(&mut conn, &Dead::default(), 1).await.unwrap();
     assert_eq!((ids, all), (vec![render], 2), "the longest dead first");
 }
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn lost_music_leaves_its_place_to_another_purchase(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    approve(&mut conn, job).await;
+    let lost = bought(&mut conn, music(job, 0), 5, 0).await;
+    // This one can still be fetched.
+    let kept = bought(&mut conn, music(job, 1), 5, 1).await;
+    sqlx::query!("UPDATE predictions SET finished_at = now() - interval '61 minutes' WHERE id = $1", lost)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    fail(&mut conn, job, "music_failed").await;
+    let reopened = revisions::reopen(&mut conn, job, None).await.unwrap();
+    assert!(matches!(reopened, Reopening::Reopened(_)));
+    assert!(predictions::standing(&mut conn, music(job, 0)).await.unwrap().is_none());
+    assert_eq!(predictions::standing(&mut conn, music(job, 1)).await.unwrap().unwrap().id, kept);
+    let ordinals: Vec<i32> =
+        revisions::kept(&mut conn, job).await.unwrap().iter().map(|one| one.ordinal).collect();
+    assert_eq!(ordinals, [1]);
+    bought(&mut conn, music(job, 0), 5, 0).await;
+}

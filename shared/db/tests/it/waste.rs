@@ -3,7 +3,7 @@
 use crate::purchases::{a_job, bought, buy, end, music};
 use spool_db::jobs::{self, Conclusion};
 use spool_db::predictions::Slot;
-use spool_db::{scenes, spend, waste};
+use spool_db::{custody, scenes, spend, waste};
 use spool_job::prediction::{PredictionState, Purpose};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -96,4 +96,14 @@ async fn what_a_job_bought_shares_its_fate(pool: PgPool) {
     assert_eq!(classes(&mut conn).await, [("useful", 11)]);
     jobs::conclude(&mut conn, job, &Conclusion::Canceled).await.unwrap();
     assert_eq!(classes(&mut conn).await, [("late_cancelled", 11)]);
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn what_replaces_a_lost_output_is_no_duplicate(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    let lost = bought(&mut conn, music(job, 0), 1, 0).await;
+    custody::lost(&mut conn, lost).await.unwrap();
+    let again = bought(&mut conn, music(job, 0), 1, 0).await;
+    assert_eq!(class_of(&mut conn, again).await, "useful");
 }
