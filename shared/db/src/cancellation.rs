@@ -67,6 +67,9 @@ pub async fn request(
         jobs::conclude(conn, job_id, &Conclusion::Canceled).await?;
         return Ok(Cancellation::Ended);
     }
+    // Turns and money are for those who still want them.
+    crate::budgets::job_waits_no_more(conn, job_id).await?;
+    crate::limits::line::job_waits_no_more(conn, job_id).await?;
     if !row.asked {
         progress::refresh(conn, job_id, "cancel_requested", &json!({"by": by})).await?;
     }

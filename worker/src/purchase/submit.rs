@@ -84,8 +84,9 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     progress::refresh(&mut tx, order.slot.job_id, &format!("{}_started", order.slot.purpose), &data).await?;
     if !turn::take(&mut tx, run, order, estimate).await? {
         tx.rollback().await?;
-        return turn::wait(ctx, run, order, estimate).await;
+        return turn::wait(ctx, run, order, estimate, turn::Money::Enough).await;
     }
+    turn::goes_on(&mut tx, order.slot.job_id).await?;
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
@@ -128,6 +129,9 @@ async fn wait_for_money(
     tracing::info!(job_id = order.slot.job_id, estimate_micros = estimate.0, why, "waits for money");
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, order.slot.job_id).await?;
+    if cancellation::requested_at(&mut tx, order.slot.job_id).await?.is_some() {
+        return Ok(Outcome::Cancel { why: "the job was called off".into() }.into());
+    }
     let parked = Parked { what: "budget", why: why.clone(), until };
     jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
     let new = budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
@@ -179,7 +183,6 @@ async fn record(
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let error = match answer {
         Ok(external_id) => {
-            turn::goes_on(&mut tx, order.slot.job_id).await?;
             if !predictions::submitted(&mut tx, id, &external_id, false).await? {
                 tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
                 if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&external_id).await) {

@@ -7,7 +7,7 @@ use metrics::{counter, histogram};
 use spool_db::jobs::{self, Parked};
 use spool_db::limits::line::{self, Ask, Place};
 use spool_db::limits::{feedback, obstacles};
-use spool_db::{budgets, error::DbError};
+use spool_db::{budgets, cancellation, error::DbError};
 use spool_job::money::Micros;
 use spool_provider::failure::FailureClass;
 use spool_provider::verdict::{ProviderError, Verdict};
@@ -20,6 +20,15 @@ use std::time::Duration;
 const NOT_WORTH_TELLING: Duration = Duration::from_secs(3);
 /// Who waits looks by itself after this, and up to twice as long, should everybody who gives turns be gone.
 const LOOK_AGAIN: Duration = Duration::from_secs(120);
+
+/// What is known of the money when a task goes to the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Money {
+    /// Nobody has asked: a wait for it that there may be stays.
+    NotAsked,
+    /// It was there, so the task does not wait for it.
+    Enough,
+}
 
 fn ask<'a>(run: &'a Run, order: &'a Order, cost: Micros) -> Ask<'a> {
     Ask {
@@ -45,7 +54,7 @@ pub(super) async fn before(
     Ok(match place {
         Place::Try => None,
         Place::TurnIn(wait) => Some(park(wait, "has a turn").into()),
-        Place::Behind => Some(wait(ctx, run, order, cost).await?),
+        Place::Behind => Some(wait(ctx, run, order, cost, Money::NotAsked).await?),
     })
 }
 
@@ -66,14 +75,23 @@ pub(super) async fn take(
 }
 
 /// Goes to the line: parked until its turn comes, which whoever gives turns sees to.
-pub(super) async fn wait(ctx: &Context, run: &Run, order: &Order, cost: Micros) -> Result<Done, Failure> {
+pub(super) async fn wait(
+    ctx: &Context,
+    run: &Run,
+    order: &Order,
+    cost: Micros,
+    money: Money,
+) -> Result<Done, Failure> {
     let ask = ask(run, order, cost);
     let mut tx = ctx.pool.begin().await?;
     let state = jobs::lock(&mut tx, ask.job_id).await?;
-    if state.is_final() {
+    if state.is_final() || cancellation::requested_at(&mut tx, ask.job_id).await?.is_some() {
         return Ok(Outcome::Cancel { why: format!("the job is {state}") }.into());
     }
     let first = obstacles(&mut tx, ask.provider, ask.model).await?.into_iter().next();
+    if money == Money::Enough {
+        budgets::waits_no_more(&mut tx, ask.task_id).await?;
+    }
     let joined = line::join(&mut tx, &ask).await?;
     let why = first.as_ref().map_or_else(|| format!("waits for {}", ask.provider), |first| first.why.clone());
     let long = joined.turn_in.is_none_or(|wait| wait > NOT_WORTH_TELLING);

@@ -2,9 +2,12 @@
 
 use crate::fixture;
 use serde_json::json;
+use spool_db::budgets;
 use spool_db::cancellation::{self, Cancellation};
 use spool_db::jobs;
 use spool_db::ledger::{self, JobMoney};
+use spool_db::limits;
+use spool_db::limits::line::{self, Ask};
 use spool_db::predictions::doubt::{self, Resolution, Word};
 use spool_db::predictions::{self, Slot};
 use spool_job::money::Micros;
@@ -51,6 +54,28 @@ async fn a_job_at_work_is_wound_up_and_asked_once(pool: PgPool) {
     }
     assert!(cancellation::requested_at(&mut conn, id).await.unwrap().is_some());
     assert_eq!(events(&mut conn, id, "cancel_requested").await, 1);
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn what_is_called_off_waits_for_nothing(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let id = job(&mut conn).await;
+    jobs::approve(&mut conn, id, None).await.unwrap();
+    let ask = Ask {
+        task_id: 1,
+        job_id: id,
+        provider: "replicate",
+        model: "meta/musicgen",
+        share: None,
+        cost: Micros(1),
+    };
+    line::join(&mut conn, &ask).await.unwrap();
+    budgets::wait(&mut conn, 2, id).await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    cancellation::request(&mut tx, id, None, "k").await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(limits::in_line(&mut conn, id).await.unwrap().is_empty(), "nor has it a turn");
+    assert!(!budgets::job_waits(&mut conn, id).await.unwrap());
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
