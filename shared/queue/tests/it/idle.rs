@@ -44,6 +44,8 @@ const WORKERS: u64 = 8;
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn an_idle_worker_asks_fewer_than_three_times_a_second(pool: PgPool) {
     let statements = Arc::new(AtomicU64::new(0));
+    // With a single subscriber anywhere, a test on another thread that has none could switch these events off for all.
+    let _second = tracing::Dispatch::new(Statements(Arc::default()));
     let _heard = tracing::subscriber::set_default(Statements(statements.clone()));
     let quiet = pool.connect_options().as_ref().clone().disable_statement_logging();
     let quiet = PgPoolOptions::new().max_connections(1).connect_with(quiet).await.unwrap();
