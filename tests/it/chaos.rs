@@ -68,6 +68,17 @@ async fn look(pool: &sqlx::PgPool, hard: i64) -> Counts {
     }
 }
 
+/// Why jobs failed.
+#[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
+async fn failures(pool: &sqlx::PgPool) -> Vec<String> {
+    sqlx::query_scalar(
+        "SELECT concat_ws(' ', 'job', id, error_code, error) FROM jobs WHERE state IN ('failed', 'canceled')",
+    )
+    .fetch_all(pool)
+    .await
+    .expect("the failures")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_everything_completes_once_and_within_the_limit() {
     let seed = given("SPOOL_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()));
@@ -100,7 +111,7 @@ async fn whatever_is_killed_everything_completes_once_and_within_the_limit() {
         }
         let over_for_good =
             number(&pool, "SELECT count(*) FROM jobs WHERE state IN ('failed', 'canceled')").await;
-        assert_eq!(over_for_good, 0, "jobs that did not complete");
+        assert_eq!(over_for_good, 0, "jobs that did not complete: {:?}", failures(&pool).await);
         assert!(begin.elapsed() < bound, "{} of {jobs} jobs after {bound:?}", now.completed);
         if Instant::now() >= next_kill {
             let pids = system.worker_pids().await;

@@ -25,7 +25,8 @@ impl Handler for Verify {
     const KIND: &'static str = TaskKind::Verify.as_str();
     const QUEUE: &'static str = TaskKind::Verify.queue();
     const TIMEOUT: Duration = Duration::from_secs(600);
-    const RETRY: RetryPolicy = RetryPolicy::new(3, &[5, 15]);
+    /// It costs nothing, and a worker that is killed under it counts as an attempt: more than bad luck may take.
+    const RETRY: RetryPolicy = RetryPolicy::new(10, &[5, 15, 45]);
     type Payload = JobTask;
 
     async fn run(&self, task: JobTask, run: Run) -> Result<Done, Failure> {
