@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use spool_job::money::Micros;
 use sqlx::PgConnection;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 pub use crate::spend_stop::{Stop, go_on, stop, stopped};
@@ -373,4 +374,18 @@ pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
         .fetch_all(conn)
         .await
         .doing("list what waits for money")
+}
+
+/// How many tasks have waited longer for money than each of the job's that waits, whichever limit they wait for: all are woken in
+/// this order.
+pub async fn places(conn: &mut PgConnection, job_id: i64) -> Result<HashMap<i64, u64>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT w.task_id, (SELECT count(*) FROM spend_waits b WHERE (b.since, b.task_id) < (w.since, w.task_id)) AS "ahead!"
+           FROM spend_waits w WHERE w.job_id = $1"#,
+        job_id
+    )
+    .fetch_all(conn)
+    .await
+    .doing("look where the tasks of a job stand in line for money")?;
+    Ok(rows.into_iter().map(|row| (row.task_id, row.ahead.unsigned_abs())).collect())
 }
