@@ -200,6 +200,12 @@ pub(crate) async fn settle(conn: &mut PgConnection, prediction: Uuid, cost: Micr
     Ok(())
 }
 
+/// Counts what was billed and never reserved in the budgets for everything.
+pub(crate) async fn bill(conn: &mut PgConnection, cost: Micros) -> Result<(), DbError> {
+    sqlx::query!("SELECT budget_bill($1)", cost.0).execute(conn).await.doing("bill the budgets")?;
+    Ok(())
+}
+
 /// Sets a budget; the present period is bound by the new limit at once. A new budget counts what its period has seen.
 /// The zone must be one that [`knows_zone`].
 pub async fn set(conn: &mut PgConnection, budget: &Budget) -> Result<(), DbError> {

@@ -1,5 +1,6 @@
 //! Predictions at a provider that bear our mark and that no row knows: what was done with them, and what they cost.
 
+use crate::budgets;
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -140,7 +141,8 @@ pub async fn open(
     Ok(rows.into_iter().map(|row| (row.external_id, row.model)).collect())
 }
 
-/// An orphan has ended; `cost` is none when nobody can say. Says whether that is new.
+/// An orphan has ended; `cost` is none when nobody can say. It counts in the budgets for everything, of the period in which its end
+/// was seen, and may pass their limits: it is spent already. Says whether that is new.
 pub async fn ended(
     conn: &mut PgConnection,
     provider: &str,
@@ -156,10 +158,16 @@ pub async fn ended(
         state.as_str(),
         cost.map(|cost| cost.0),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await
     .doing("end an orphan")?;
-    Ok(ended.rows_affected() == 1)
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if let Some(cost) = cost.filter(|cost| cost.0 > 0) {
+        budgets::bill(conn, cost).await?;
+    }
+    Ok(true)
 }
 
 /// An orphan as operators see it.
