@@ -17,6 +17,7 @@ mod places;
 pub mod plan;
 pub mod reads;
 pub mod standing;
+pub mod weights;
 
 pub use obstacles::{Obstacle, obstacles};
 pub use places::{InLine, in_line};
