@@ -19,6 +19,7 @@ mod explain;
 mod fairness;
 mod handover;
 mod limits;
+mod limits_settings;
 mod memo;
 mod orphans;
 mod outages;
