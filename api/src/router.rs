@@ -85,6 +85,7 @@ fn administered() -> Routes {
         .routes(routes!(admin::budgets::list::list, admin::budgets::set::set, admin::budgets::remove::remove))
         .routes(routes!(admin::budgets::stop::stop, admin::budgets::stop::resume))
         .routes(routes!(admin::limits::list::list, admin::limits::set::set, admin::limits::reset::reset))
+        .routes(routes!(admin::limits::weights::list, admin::limits::weights::set))
         .routes(routes!(
             admin::breakers::list::list,
             admin::breakers::open::open,

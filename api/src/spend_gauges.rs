@@ -44,7 +44,8 @@ pub async fn look(conn: &mut PgConnection) -> Result<(), ApiError> {
         gauge!(names::BUDGET_SOFT_PASSED, "scope" => scope, "period" => period).set(f64::from(passed));
     }
     for class in waste::of_last_day(conn).await? {
-        gauge!(names::SPEND_CLASS, "class" => class.class).set(class.settled.0 as f64);
+        gauge!(names::SPEND_CLASS, "class" => class.class)
+            .set((class.settled.0 + class.beside_ledger.0) as f64);
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 //! | `SPOOL_TEST_CHAOS_JOBS=200` | so many jobs while workers are killed; `SPOOL_TEST_SEED` repeats the choices of a run |
 //! | `SPOOL_TEST_BUDGET_JOBS=8` | so many jobs at a limit for two |
 //! | `SPOOL_TEST_OUTAGE_SECONDS=120` | for so long the provider is away |
+//! | `SPOOL_TEST_LIMIT_WORKERS=8` | limits are kept to 2 % and used to 95 %; with `SPOOL_TEST_LIMIT_PER_MINUTE=240` and `SPOOL_TEST_LIMIT_JOBS=80` |
 //! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length |
 
 mod budget;
@@ -15,8 +16,10 @@ mod crash_sweep;
 mod custody;
 mod doubt;
 mod explain;
+mod fairness;
 mod handover;
 mod limits;
+mod limits_settings;
 mod memo;
 mod orphans;
 mod outages;

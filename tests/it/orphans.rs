@@ -83,6 +83,16 @@ async fn what_no_row_wants_is_called_off_and_what_is_not_ours_is_left_alone() {
     let charge = charges.iter().find(|one| one["prediction_id"] == external_id).expect("it was charged");
     assert_eq!(orphan["cost_micros"], charge["cost_micros"], "what it cost is known");
     assert_eq!(found["meta"]["cost_micros"], charge["cost_micros"]);
+    assert!(charge["cost_micros"].as_i64() > Some(0), "it ran for a while: {charge}");
+    system.books_balance().await;
+    let waste = system.get("/api/v3/admin/spend/waste").await;
+    let class = waste["data"].as_array().and_then(|all| all.iter().find(|one| one["class"] == "orphaned"));
+    let class = class.unwrap_or_else(|| panic!("{waste}"));
+    assert_eq!((&class["beside_ledger"]["micros"], &class["purchases"]), (&charge["cost_micros"], &json!(1)));
+    assert_eq!(waste["meta"]["wasted"]["micros"], charge["cost_micros"], "the rest made a video: {waste}");
+    let report = system.get("/api/v3/admin/spend?by=model").await;
+    assert_eq!(report["meta"]["beside_ledger"], waste["meta"]["beside_ledger"], "{report}");
+    assert_eq!(report["meta"]["settled"], waste["meta"]["settled"], "{report}");
     for stranger in &strangers {
         assert_eq!(status(&system, stranger).await, "starting", "it is not ours");
     }

@@ -29,7 +29,7 @@ pub(crate) struct Context {
     /// Makes the links the provider reads our images by.
     pub(crate) signer: LinkSigner,
     /// Tokens for calls of the provider that cost nothing.
-    pub(crate) reads: Reads,
+    pub(crate) reads: Arc<Reads>,
     /// Says how often what is in flight is looked at.
     pub(crate) pace: Pace,
     /// The address that providers reach the API by, without a slash at the end.

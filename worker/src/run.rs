@@ -2,7 +2,7 @@
 
 use crate::config::{Config, StepSettings};
 use crate::context::Context;
-use crate::limits::{self, Reads};
+use crate::limits::{self, Further, Reads};
 use crate::purchase::Pace;
 use crate::{custody, health, meter, orphan_sweep, steps};
 use serde_json::json;
@@ -50,6 +50,8 @@ pub async fn run(
     if swept > 0 {
         tracing::info!(swept, "removed what killed processes left behind");
     }
+    let reads = Arc::new(Reads::new(PROVIDER, config.provider.reads_per_minute));
+    let further = Further { reads: Arc::clone(&reads), pool: pool.clone() };
     let ctx = Arc::new(Context {
         pool: pool.clone(),
         store,
@@ -58,10 +60,11 @@ pub async fn run(
         replicate: Replicate::new(ReplicateConfig {
             base_url: config.provider.replicate_base_url.clone(),
             token: config.provider.replicate_api_token.clone(),
-        })?,
+        })?
+        .asking(Arc::new(further)),
         fetch: config.media.fetch_allow.parse()?,
         signer: LinkSigner::new(&config.links.signing_key)?,
-        reads: Reads::new(PROVIDER, config.provider.reads_per_minute),
+        reads,
         pace: Pace::default(),
         public_base_url: config.links.public_base_url.as_str().trim_end_matches('/').to_owned(),
         clock: Arc::new(clock),

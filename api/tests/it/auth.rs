@@ -50,6 +50,8 @@ fn guarded() -> Vec<(Method, String, Scope)> {
         (Method::GET, "/api/v3/admin/limits".to_owned(), Scope::Admin),
         (Method::PUT, "/api/v3/admin/limits".to_owned(), Scope::Admin),
         (Method::DELETE, "/api/v3/admin/limits".to_owned(), Scope::Admin),
+        (Method::GET, "/api/v3/admin/limits/weights".to_owned(), Scope::Admin),
+        (Method::PUT, "/api/v3/admin/limits/weights".to_owned(), Scope::Admin),
         (Method::GET, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
         (Method::PUT, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
         (Method::DELETE, "/api/v3/admin/breakers".to_owned(), Scope::Admin),

@@ -63,6 +63,9 @@ async fn create_job_plans_as_many_scenes_as_asked(pool: PgPool) {
     assert_eq!(data["campaign_id"], json!(campaign));
     assert_eq!(data["parameters"]["style"], "modern");
     let id = &data["id"];
+    let job = app.get(&format!("/api/v3/jobs/{id}")).await.is(200);
+    assert!(data["costs"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{data}");
+    assert_eq!(data["costs"], job["costs"], "the arithmetic of the estimate");
     assert_eq!(created["links"]["self"], format!("/api/v3/jobs/{id}"));
     assert_eq!(created["links"]["approve"], format!("/api/v3/jobs/{id}/approve"));
     assert_eq!(created["links"]["status"], format!("/api/v3/jobs/{id}"));

@@ -39,7 +39,7 @@ async fn a_job_is_explained_to_those_who_may_see_it(pool: PgPool) {
         tasks[0]["sentence"],
         "Render of scene 1 waits for a worker: none that serves queue predict is alive."
     );
-    assert_eq!(tasks[0]["position"], json!({"ahead": 0, "order": "age"}));
+    assert_eq!(tasks[0]["position"], json!({"line": "queue", "ahead": 0, "order": "age"}));
     let render = json!({"task_id": tasks[0]["task_id"], "kind": "render", "scene": 1, "state": "ready"});
     assert_eq!(tasks[1]["gates"], json!([{"gate": "parents", "tasks": [render]}]));
     assert_eq!((&tasks[1]["position"], &tasks[1]["scene"]), (&Value::Null, &Value::Null));

@@ -153,6 +153,7 @@ async fn approved_once_with_all_its_tasks(pool: PgPool) {
         if answer.status == StatusCode::OK {
             let body = answer.json();
             assert_eq!((&body["job_id"], &body["status"]), (id, &json!("approved")));
+            assert_eq!(body["costs"], job["costs"], "what it may spend from here on, line by line");
             assert!(body["message"].is_string());
         } else {
             let problem = answer.is_problem(422, "not_pending");

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use crate::app::start;
 
 const LIMITS: &str = "/api/v3/admin/limits";
+const WEIGHTS: &str = "/api/v3/admin/limits/weights";
 const BREAKERS: &str = "/api/v3/admin/breakers";
 
 #[sqlx::test(migrations = false)]
@@ -41,6 +42,38 @@ async fn what_makes_no_limit_is_refused_by_field(pool: PgPool) {
         let refused = app.json(Method::PUT, LIMITS, &body).await.is(422);
         assert!(refused["details"][field].is_array(), "{field}: {refused}");
     }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_client_is_given_a_weight_and_shown_with_it(pool: PgPool) {
+    let app = start(pool).await;
+    let client =
+        app.post("/api/v3/clients", json!({"name": "Mountain lodge"})).await.is(201)["data"]["id"].clone();
+    assert_eq!(
+        app.get(WEIGHTS).await.is(200),
+        json!({"data": [], "meta": {"total": 0}}),
+        "all weigh the same"
+    );
+    let body = json!({"provider": "replicate", "client_id": client, "weight": 2.5});
+    let set = app.json(Method::PUT, WEIGHTS, &body).await.is(200);
+    let expected = json!({"provider": "replicate", "client_id": client, "client": "Mountain lodge", "weight": 2.5, "waiting": 0});
+    assert_eq!(set, expected);
+    assert_eq!(app.get(WEIGHTS).await.is(200)["data"], json!([expected]));
+    for (field, wrong) in [
+        ("provider", json!("nobody")),
+        ("weight", json!(0)),
+        ("weight", json!(-1)),
+        ("weight", json!(101)),
+        ("client_id", json!("0190f3a1-7c1e-7000-8000-0123456789ab")),
+    ] {
+        let mut body = body.clone();
+        body[field] = wrong;
+        let refused = app.json(Method::PUT, WEIGHTS, &body).await.is(422);
+        assert!(refused["details"][field].is_array(), "{field}: {refused}");
+    }
+    let usual = json!({"provider": "replicate", "client_id": client, "weight": 1});
+    app.json(Method::PUT, WEIGHTS, &usual).await.is(200);
+    assert_eq!(app.get(WEIGHTS).await.is(200)["meta"]["total"], 0);
 }
 
 #[sqlx::test(migrations = false)]

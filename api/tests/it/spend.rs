@@ -44,8 +44,9 @@ async fn reports_in_both_formats(pool: PgPool) {
     assert_eq!(answer.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(
         String::from_utf8_lossy(&answer.body),
-        "model,name,settled_micros,settled_dollars,reserved_micros,reserved_dollars,purchases\r\n\
-         google/veo-3.1-fast,,1,0.000001,0,0.000000,1\r\n"
+        "model,name,settled_micros,settled_dollars,reserved_micros,reserved_dollars,purchases,\
+         beside_ledger_micros,beside_ledger_dollars\r\n\
+         google/veo-3.1-fast,,1,0.000001,0,0.000000,1,0,0.000000\r\n"
     );
     let empty = app.get(&format!("{SPEND}?by=day&from=2020-01-01&to=2020-01-31")).await.is(200);
     assert_eq!((&empty["data"], &empty["meta"]["settled"]["micros"]), (&json!([]), &json!(0)));

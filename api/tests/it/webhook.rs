@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Method, Request};
 use secrecy::SecretString;
-use spool_db::predictions;
+use spool_db::{orphans, predictions};
 use spool_job::prediction::PredictionState;
 use spool_provider::webhook::sign;
 use sqlx::PgPool;
@@ -59,6 +59,38 @@ async fn a_signed_webhook_binds_the_id_once(pool: PgPool) {
     let other = Message { id: "msg_2", body: r#"{"id":"sim0002"}"#, ..Message::default() };
     assert_eq!(send(&app, &query, other).await.is(200)["status"], "ok");
     assert_eq!(state_of(&app, id).await, (PredictionState::Submitted, Some("sim0001".to_owned())));
+    assert_eq!(orphaned(&app).await, ["sim0002"], "the second of that name is nobody's");
+}
+
+/// The provider's ids of what is to be called off.
+async fn orphaned(app: &TestApp) -> Vec<String> {
+    let mut conn = app.pool.acquire().await.expect("a connection");
+    let open = orphans::open(&mut conn, "replicate", 10).await.expect("read");
+    open.into_iter().map(|(external_id, _)| external_id).collect()
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_id_that_comes_too_late_is_an_orphan(pool: PgPool) {
+    let app = start(pool).await;
+    let (id, _) = prediction(&app).await;
+    let mut conn = app.pool.acquire().await.expect("a connection");
+    predictions::unknown(&mut conn, id, "timeout").await.expect("written");
+    predictions::void(&mut conn, id).await.expect("written");
+    let query = format!("?prediction={id}");
+    // It is said at the start and at the end.
+    for message in ["msg_1", "msg_2"] {
+        send(&app, &query, Message { id: message, ..Message::default() }).await.is(200);
+    }
+    assert_eq!(state_of(&app, id).await, (PredictionState::Void, None), "given up is given up");
+    assert_eq!(orphaned(&app).await, ["sim0001"]);
+    // What is another row's is no orphan, whatever the address says; nor is what no row of ours is about.
+    let (bound, _) = prediction(&app).await;
+    predictions::submitted(&mut conn, bound, "sim0003", false).await.expect("written");
+    let foreign = Message { id: "msg_3", body: r#"{"id":"sim0003"}"#, ..Message::default() };
+    send(&app, &query, foreign).await.is(200);
+    let nobodys = Message { id: "msg_4", body: r#"{"id":"sim0004"}"#, ..Message::default() };
+    send(&app, &format!("?prediction={}", Uuid::nil()), nobodys).await.is(200);
+    assert_eq!(orphaned(&app).await, ["sim0001"]);
 }
 
 #[sqlx::test(migrations = false)]

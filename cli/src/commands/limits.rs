@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use secrecy::SecretString;
 use spool_db::limits::WHOLE_ACCOUNT;
 use spool_db::limits::standing::{self, Class, Standing, is_model};
+use spool_db::limits::weights::{self, Weight};
+use uuid::Uuid;
 
 use super::Ending;
 use crate::stack::schema;
@@ -20,7 +22,7 @@ pub(crate) struct Limits {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Show all limits, what is in flight and what waits.
+    /// Show all limits, what is in flight and what waits, and the clients that weigh more or less than the others.
     List,
     /// Set a limit in the place of the workers' settings. It binds all workers at once.
     Set {
@@ -38,8 +40,8 @@ enum Command {
     /// Give a client more or less than the others of what is scarce; 1 is usual.
     Weight {
         /// The client's id.
-        client: String,
-        /// More than 0.
+        client: Uuid,
+        /// From 0.01 to 100.
         weight: f64,
         #[arg(long, default_value = "replicate")]
         provider: String,
@@ -89,14 +91,19 @@ pub(crate) async fn execute(limits: Limits) -> Ending {
             }
         }
         Command::Weight { client, weight, provider } => {
-            if !(weight.is_finite() && weight > 0.0) {
-                return Err("a weight is more than 0".into());
+            if !weights::is_weight(weight) {
+                return Err("a weight is at least 0.01 and at most 100".into());
             }
-            standing::set_weight(&mut tx, &provider, &client, weight).await?;
+            if weights::set(&mut tx, &provider, client, weight).await?.is_none() {
+                return Err(format!("there is no client {client}; GET /api/v3/clients shows all").into());
+            }
         }
     }
     for limit in standing::list(&mut tx).await? {
         println!("{}", line(&limit));
+    }
+    for weight in weights::list(&mut tx).await? {
+        println!("{}", weighed(&weight));
     }
     tx.commit().await?;
     Ok(ExitCode::SUCCESS)
@@ -117,4 +124,9 @@ fn line(limit: &Standing) -> String {
     }
     parts.push(if limit.set_by_operator { "set by an operator" } else { "by the settings" }.to_owned());
     format!("{} {} {}: {}", limit.provider, limit.class.as_str(), limit.model, parts.join(", "))
+}
+
+fn weighed(weight: &Weight) -> String {
+    let Weight { provider, client, name, weight, waiting } = weight;
+    format!("{provider} client {client} ({name}): weight {weight}, {waiting} waiting")
 }

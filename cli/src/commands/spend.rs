@@ -53,7 +53,8 @@ pub(crate) async fn execute(spend: Spend) -> Ending {
         ByWord::Model => By::Model,
         ByWord::Class => {
             for class in waste::of_span(&mut conn, &span).await? {
-                println!("{}: {} in {} purchases", class.class, class.settled, class.purchases);
+                let beside = beside(class.beside_ledger);
+                println!("{}: {} in {} purchases{beside}", class.class, class.settled, class.purchases);
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -63,12 +64,22 @@ pub(crate) async fn execute(spend: Spend) -> Ending {
         println!("{}", told(line));
     }
     let sum = |of: fn(&Line) -> Micros| lines.iter().map(of).sum::<Micros>();
-    println!("in all: {} spent, {} held", sum(|line| line.settled), sum(|line| line.reserved));
+    let more = beside(sum(|line| line.beside_ledger));
+    println!("in all: {} spent, {} held{more}", sum(|line| line.settled), sum(|line| line.reserved));
     Ok(ExitCode::SUCCESS)
 }
 
 fn told(line: &Line) -> String {
     let key = line.key.as_deref().unwrap_or("none");
     let name = line.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-    format!("{key}{name}: {} spent in {} purchases, {} held", line.settled, line.purchases, line.reserved)
+    let more = beside(line.beside_ledger);
+    format!(
+        "{key}{name}: {} spent in {} purchases, {} held{more}",
+        line.settled, line.purchases, line.reserved
+    )
+}
+
+/// What orphans cost, where they cost anything.
+fn beside(cost: Micros) -> String {
+    if cost == Micros::ZERO { String::new() } else { format!(", {cost} beside the ledger") }
 }

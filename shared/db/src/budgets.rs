@@ -5,6 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use spool_job::money::Micros;
 use sqlx::PgConnection;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 pub use crate::spend_stop::{Stop, go_on, stop, stopped};
@@ -199,6 +200,12 @@ pub(crate) async fn settle(conn: &mut PgConnection, prediction: Uuid, cost: Micr
     Ok(())
 }
 
+/// Counts what was billed and never reserved in the budgets for everything.
+pub(crate) async fn bill(conn: &mut PgConnection, cost: Micros) -> Result<(), DbError> {
+    sqlx::query!("SELECT budget_bill($1)", cost.0).execute(conn).await.doing("bill the budgets")?;
+    Ok(())
+}
+
 /// Sets a budget; the present period is bound by the new limit at once. A new budget counts what its period has seen.
 /// The zone must be one that [`knows_zone`].
 pub async fn set(conn: &mut PgConnection, budget: &Budget) -> Result<(), DbError> {
@@ -373,4 +380,18 @@ pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
         .fetch_all(conn)
         .await
         .doing("list what waits for money")
+}
+
+/// How many tasks have waited longer for money than each of the job's that waits, whichever limit they wait for: all are woken in
+/// this order.
+pub async fn places(conn: &mut PgConnection, job_id: i64) -> Result<HashMap<i64, u64>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT w.task_id, (SELECT count(*) FROM spend_waits b WHERE (b.since, b.task_id) < (w.since, w.task_id)) AS "ahead!"
+           FROM spend_waits w WHERE w.job_id = $1"#,
+        job_id
+    )
+    .fetch_all(conn)
+    .await
+    .doing("look where the tasks of a job stand in line for money")?;
+    Ok(rows.into_iter().map(|row| (row.task_id, row.ahead.unsigned_abs())).collect())
 }

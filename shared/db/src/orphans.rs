@@ -1,5 +1,6 @@
 //! Predictions at a provider that bear our mark and that no row knows: what was done with them, and what they cost.
 
+use crate::budgets;
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -123,14 +124,35 @@ pub async fn note(conn: &mut PgConnection, found: &Found<'_>) -> Result<bool, Db
     Ok(noted.rows_affected() == 1)
 }
 
-/// Orphans that are called off and not known to have ended, longest known first: the provider's id and the model of each.
+/// Notes an id that a message names for a prediction which is bound to another or given up: to be called off, unless a row has it. Says
+/// whether it is a new one.
+pub async fn late(conn: &mut PgConnection, prediction: Uuid, external_id: &str) -> Result<bool, DbError> {
+    let noted = sqlx::query!(
+        "INSERT INTO orphans (provider, external_id, model, prediction_id, row_state, done, created_at)
+         SELECT p.provider, $2, p.model, p.id, p.state, 'canceled', now() FROM predictions p
+         WHERE p.id = $1 AND p.external_id IS DISTINCT FROM $2
+           AND NOT EXISTS (SELECT FROM predictions o WHERE o.provider = p.provider AND o.external_id = $2)
+         ON CONFLICT DO NOTHING",
+        prediction,
+        external_id,
+    )
+    .execute(conn)
+    .await
+    .doing("note an orphan")?;
+    Ok(noted.rows_affected() == 1)
+}
+
+/// Orphans that are called off and not known to have ended, longest known first: the provider's id and the model of each. What a row
+/// was bound to meanwhile is none.
 pub async fn open(
     conn: &mut PgConnection,
     provider: &str,
     most: i64,
 ) -> Result<Vec<(String, String)>, DbError> {
     let rows = sqlx::query!(
-        "SELECT external_id, model FROM orphans WHERE provider = $1 AND done = 'canceled' AND ended_at IS NULL ORDER BY found_at LIMIT $2",
+        "SELECT external_id, model FROM orphans o WHERE provider = $1 AND done = 'canceled' AND ended_at IS NULL
+           AND NOT EXISTS (SELECT FROM predictions p WHERE p.provider = o.provider AND p.external_id = o.external_id)
+         ORDER BY found_at LIMIT $2",
         provider,
         most
     )
@@ -140,7 +162,8 @@ pub async fn open(
     Ok(rows.into_iter().map(|row| (row.external_id, row.model)).collect())
 }
 
-/// An orphan has ended; `cost` is none when nobody can say. Says whether that is new.
+/// An orphan has ended; `cost` is none when nobody can say. It counts in the budgets for everything, of the period in which its end
+/// was seen, and may pass their limits: it is spent already. Says whether that is new.
 pub async fn ended(
     conn: &mut PgConnection,
     provider: &str,
@@ -156,10 +179,16 @@ pub async fn ended(
         state.as_str(),
         cost.map(|cost| cost.0),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await
     .doing("end an orphan")?;
-    Ok(ended.rows_affected() == 1)
+    if ended.rows_affected() == 0 {
+        return Ok(false);
+    }
+    if let Some(cost) = cost.filter(|cost| cost.0 > 0) {
+        budgets::bill(conn, cost).await?;
+    }
+    Ok(true)
 }
 
 /// An orphan as operators see it.

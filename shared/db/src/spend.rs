@@ -1,5 +1,5 @@
 //! Reports of what was spent: settled money by the time it was booked, from the ledger alone, and beside it what is still held for
-//! purchases begun in the same days.
+//! purchases begun in the same days and what orphans cost.
 
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -56,6 +56,8 @@ pub struct Line {
     pub reserved: Micros,
     /// Purchases booked in the span.
     pub purchases: i64,
+    /// What orphans cost that ended in the span: the provider bills it, but it is not in the ledger.
+    pub beside_ledger: Micros,
 }
 
 /// The days of a report; those left out are the last thirty, today included.
@@ -101,13 +103,19 @@ pub async fn report(conn: &mut PgConnection, by: By, span: &Span) -> Result<Vec<
                       sum(p.estimate_micros)::bigint AS reserved
                FROM predictions p JOIN jobs j ON j.id = p.job_id
                WHERE p.state IN ('intent', 'submitted', 'unknown', 'in_doubt') AND p.intent_at >= $3 AND p.intent_at < $4 GROUP BY 1),
+           beside AS (
+               SELECT CASE $1 WHEN 'day' THEN (o.at AT TIME ZONE $2)::date::text WHEN 'client' THEN o.client_id::text
+                              WHEN 'campaign' THEN o.campaign_id::text ELSE o.model END AS key,
+                      sum(o.micros)::bigint AS beside
+               FROM orphan_costs o WHERE o.at >= $3 AND o.at < $4 GROUP BY 1),
            -- The empty text stands for no client or campaign: a join finds no null.
            line AS (
-               SELECT COALESCE(b.key, h.key, '') AS key, COALESCE(b.settled, 0) AS settled, COALESCE(b.purchases, 0) AS purchases,
-                      COALESCE(h.reserved, 0) AS reserved
-               FROM booked b FULL JOIN held h ON COALESCE(h.key, '') = COALESCE(b.key, ''))
+               SELECT COALESCE(b.key, h.key, o.key, '') AS key, COALESCE(b.settled, 0) AS settled, COALESCE(b.purchases, 0) AS purchases,
+                      COALESCE(h.reserved, 0) AS reserved, COALESCE(o.beside, 0) AS beside
+               FROM booked b FULL JOIN held h ON COALESCE(h.key, '') = COALESCE(b.key, '')
+                    FULL JOIN beside o ON COALESCE(o.key, '') = COALESCE(b.key, h.key, ''))
            SELECT NULLIF(line.key, '') AS key, COALESCE(c.name, k.name) AS name, line.settled AS "settled!",
-                  line.purchases AS "purchases!", line.reserved AS "reserved!"
+                  line.purchases AS "purchases!", line.reserved AS "reserved!", line.beside AS "beside!"
            FROM line LEFT JOIN clients c ON $1 = 'client' AND c.id::text = line.key
                      LEFT JOIN campaigns k ON $1 = 'campaign' AND k.id::text = line.key
            ORDER BY CASE WHEN $1 = 'day' THEN line.key END, line.settled DESC, line.reserved DESC, line.key"#,
@@ -125,6 +133,7 @@ pub async fn report(conn: &mut PgConnection, by: By, span: &Span) -> Result<Vec<
         settled: Micros(row.settled),
         reserved: Micros(row.reserved),
         purchases: row.purchases,
+        beside_ledger: Micros(row.beside),
     });
     Ok(line.collect())
 }

@@ -1,5 +1,5 @@
 //! The waste ledger: what each settled amount was good for, by the view `spend_classes`, which knows what has become of it until
-//! now. The classes of a span add up to what was settled in it.
+//! now. The classes of a span add up to what was settled in it, and to what the provider billed beside it.
 
 use crate::error::{DbError, Doing};
 use crate::spend::Span;
@@ -12,13 +12,15 @@ pub const USEFUL: &str = "useful";
 /// Every class, the good one first; one amount is in exactly one of them.
 pub const CLASSES: [&str; 5] = [USEFUL, "duplicate", "orphaned", "late_cancelled", "failed"];
 
-/// What was settled in one class.
+/// What was spent in one class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Class {
     /// One of [`CLASSES`].
     pub class: &'static str,
-    /// How much.
+    /// How much of the ledger.
     pub settled: Micros,
+    /// How much more the provider billed for what no row wanted: only `orphaned` has any.
+    pub beside_ledger: Micros,
     /// In how many purchases.
     pub purchases: i64,
 }
@@ -40,7 +42,8 @@ async fn between(
     ends_at: Option<DateTime<Utc>>,
 ) -> Result<Vec<Class>, DbError> {
     let found = sqlx::query!(
-        r#"SELECT class AS "class!", sum(micros)::bigint AS "settled!", count(*) AS "purchases!" FROM spend_classes
+        r#"SELECT class AS "class!", COALESCE(sum(micros) FILTER (WHERE NOT beside_ledger), 0)::bigint AS "settled!",
+                  COALESCE(sum(micros) FILTER (WHERE beside_ledger), 0)::bigint AS "beside_ledger!", count(*) AS "purchases!" FROM spend_classes
            WHERE at >= COALESCE($1::timestamptz, now() - interval '24 hours') AND at < COALESCE($2, 'infinity'::timestamptz) GROUP BY class"#,
         begins_at,
         ends_at,
@@ -53,6 +56,7 @@ async fn between(
         Class {
             class: name,
             settled: Micros(row.map_or(0, |row| row.settled)),
+            beside_ledger: Micros(row.map_or(0, |row| row.beside_ledger)),
             purchases: row.map_or(0, |row| row.purchases),
         }
     };

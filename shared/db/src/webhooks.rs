@@ -1,6 +1,7 @@
 //! Signals that arrived from a provider. They carry no truth beyond the id of a prediction.
 
 use crate::error::{DbError, Doing};
+use crate::orphans;
 use crate::predictions::submitted;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -14,7 +15,8 @@ pub struct Delivery {
     pub task_id: Option<i64>,
 }
 
-/// Records a verified webhook; when our prediction has no id yet, the webhook brings it.
+/// Records a verified webhook; when our prediction has no id yet, the webhook brings it. An id that the prediction does not want (any
+/// more) is an orphan.
 pub async fn record_webhook(
     conn: &mut PgConnection,
     provider: &str,
@@ -34,8 +36,11 @@ pub async fn record_webhook(
     .doing(DOING)?;
     let first = inserted.rows_affected() == 1;
     // The signature does not cover the address: a replayed message with another id in it binds nothing.
-    if let Some(external_id) = external_id.filter(|_| first) {
-        submitted(conn, prediction, external_id, true).await?;
+    if let Some(external_id) = external_id.filter(|_| first)
+        && !submitted(conn, prediction, external_id, true).await?
+        && orphans::late(conn, prediction, external_id).await?
+    {
+        tracing::error!(%prediction, external_id, "an orphan: a webhook names a prediction that its row does not want");
     }
     let task_id = sqlx::query_scalar!(
         "SELECT task_id FROM predictions WHERE id = $1 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt')",

@@ -44,7 +44,7 @@ pub struct TaskExplanation {
     pub sentence: String,
     /// What it has not passed yet; empty for a task that runs, has ended, or is next.
     pub gates: Vec<Gate>,
-    /// Where it stands in its queue; null unless it is ready.
+    /// Where it stands in the line that it waits in: that of its queue, of a provider or for money; null when it is in none.
     pub position: Option<Position>,
     /// Attempts that count, the running one included.
     pub attempt: u16,
@@ -54,23 +54,40 @@ pub struct TaskExplanation {
     pub estimated_end: Estimate,
 }
 
-/// A place in a queue, as things stand now.
+/// A place in a line, as things stand now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Position {
-    /// Ready tasks of the queue that go before it; null when there are more than 10,000, or when its client has all that it may.
+    pub line: Line,
+    /// Tasks that go before it. Of a queue: ready ones; null when there are more than 10,000, or when its client has all that it
+    /// may. Of a provider: all that want its calls, but for models that are paused or whose breaker is open. For money: those
+    /// that have waited longer, whichever limit they wait for.
     pub ahead: Option<u64>,
     pub order: Order,
 }
 
-/// How a queue decides who is next.
+/// What is waited for in a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", schema(as = WaitingLine))]
+pub enum Line {
+    /// A worker, among the ready tasks of its queue.
+    Queue,
+    /// A turn with a provider.
+    Provider,
+    /// Money.
+    Money,
+}
+
+/// How a line decides who is next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", schema(as = QueueOrder))]
 pub enum Order {
-    /// By the time at which tasks became ready, each point of priority being a head start of a minute: only a task of higher
-    /// priority that comes within that time still goes before.
+    /// By the time at which tasks became ready or began to wait. In a queue each point of priority is a head start of a minute:
+    /// only a task of higher priority that comes within that time still goes before.
     Age,
     /// Clients in turn, by weight; by age within a client. A client that has nothing waiting now may still come before.
     Fair,

@@ -1,4 +1,5 @@
-//! What is known of a job, read from the queue and from our own tables: twenty statements, whatever the job's size.
+//! What is known of a job, read from the queue and from our own tables: 21 statements, and two more for
+//! each provider before which it waits, whatever the job's size.
 
 use std::collections::HashMap;
 
@@ -6,7 +7,7 @@ use chrono::{DateTime, Utc};
 use spool_db::budgets::{self, Standing, Stop};
 use spool_db::explain::{self as db, Call, JobFacts, Shot, TypicalCall};
 use spool_db::learned::{self, Learned};
-use spool_db::limits::{self, Obstacle};
+use spool_db::limits::{self, InLine, Obstacle};
 use spool_job::catalog::{self, Model};
 use spool_job::estimate;
 use spool_job::money::Micros;
@@ -35,7 +36,9 @@ pub(crate) struct Facts {
     /// What stands before a call, by model.
     pub(crate) obstacles: HashMap<String, Vec<Obstacle>>,
     /// Where its tasks stand in the lines before providers, by task.
-    pub(crate) lines: HashMap<i64, Obstacle>,
+    pub(crate) lines: HashMap<i64, InLine>,
+    /// How many tasks have waited longer for money, by task.
+    pub(crate) money_lines: HashMap<i64, u64>,
     pub(crate) typical_calls: Vec<TypicalCall>,
     /// What calls have cost.
     pub(crate) learned: Learned,
@@ -72,6 +75,7 @@ pub(crate) async fn read(
         stop: None,
         obstacles: HashMap::new(),
         lines: HashMap::new(),
+        money_lines: HashMap::new(),
         typical_calls: Vec::new(),
         learned: Learned::default(),
         job,
@@ -84,6 +88,7 @@ pub(crate) async fn read(
     facts.learned = learned::all(conn).await?;
     facts.typical_calls = db::typical_calls(conn).await?;
     facts.lines = limits::in_line(conn, job_id).await?;
+    facts.money_lines = budgets::places(conn, job_id).await?;
     let models = [facts.job.spec.model().ok(), composer(&facts.job.spec)];
     for model in models.into_iter().flatten() {
         let found = limits::obstacles(conn, &model.provider, &model.slug).await?;

@@ -158,7 +158,7 @@ fn start(facts: &Facts, task: &TaskOutlook, spans: &HashMap<i64, (Span, Span)>) 
             start = start.and(released(facts, parent, end));
         }
     }
-    let passed = holds(facts, task).iter().map(|gate| passes(now, gate)).reduce(Span::and);
+    let passed = holds(facts, task).iter().map(|gate| passes(facts, task, gate)).reduce(Span::and);
     if let Some(passed) = passed {
         start = start.and(passed);
     }
@@ -188,8 +188,9 @@ fn begun(facts: &Facts, task: &TaskOutlook) -> Option<DateTime<Utc>> {
     }
 }
 
-/// When a gate lets pass.
-fn passes(now: DateTime<Utc>, gate: &Gate) -> Span {
+/// When a gate lets a task pass.
+fn passes(facts: &Facts, task: &TaskOutlook, gate: &Gate) -> Span {
+    let now = facts.now();
     match gate {
         Gate::QueuePaused { queue, .. } => {
             Span::unknown(format!("nobody knows when queue {queue} is resumed"))
@@ -203,6 +204,15 @@ fn passes(now: DateTime<Utc>, gate: &Gate) -> Span {
             Span::unknown("nobody knows when the limit on the money is raised")
         }
         Gate::Provider { until: Some(until), .. } => Span::at(std::cmp::max(*until, now)),
+        Gate::Provider { provider, obstacle: "line", until: None, .. } => {
+            match facts.lines.get(&task.view.id.0).and_then(|place| place.soonest) {
+                Some(at) => Span::no_sooner(
+                    std::cmp::max(at, now),
+                    format!("clients that come to {provider} meanwhile have their turns too"),
+                ),
+                None => Span::unknown(format!("no rate of {provider} is known")),
+            }
+        }
         Gate::Provider { provider, until: None, .. } => {
             Span::unknown(format!("nobody knows when {provider} takes calls again"))
         }
@@ -276,7 +286,7 @@ fn end(facts: &Facts, task: &TaskOutlook, start: Span) -> Span {
     if !has_begun {
         return end;
     }
-    let held = holds(facts, task).iter().map(|gate| passes(now, gate)).reduce(Span::and);
+    let held = holds(facts, task).iter().map(|gate| passes(facts, task, gate)).reduce(Span::and);
     let end = Span {
         early: end.early.map(|at| at.max(now)),
         late: end.late.and_then(|at| {

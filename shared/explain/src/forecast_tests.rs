@@ -137,6 +137,7 @@ fn facts(sketches: &[Sketch], workers: u64, is_paused: bool) -> Facts {
         stop: None,
         obstacles: HashMap::new(),
         lines: HashMap::new(),
+        money_lines: HashMap::new(),
         typical_calls: Vec::new(),
         learned: Learned::default(),
     }

@@ -14,7 +14,7 @@ mod story;
 mod task_gates;
 mod words;
 
-pub use answer::{Basis, Estimate, Explanation, FirstFailure, Order, Position, TaskExplanation};
+pub use answer::{Basis, Estimate, Explanation, FirstFailure, Line, Order, Position, TaskExplanation};
 pub use gate::{Gate, Parent};
 
 use spool_db::error::DbError;
@@ -36,8 +36,9 @@ pub enum ExplainError {
     Queue(#[from] ControlError),
 }
 
-/// Explains a job; none when there is no such job, or with `owner`, when it is not that client's. Twelve statements at most,
-/// whatever the size of the job; nothing is locked, and each statement sees its own moment.
+/// Explains a job; none when there is no such job, or with `owner`, when it is not that client's. 21 statements at most, and two
+/// more for each provider before which it waits, whatever the size of the job; nothing is locked, and each statement sees its own
+/// moment.
 ///
 /// # Errors
 /// When the database refuses, or holds something that this program does not know.
@@ -104,8 +105,19 @@ fn assemble(job_id: i64, facts: &Facts) -> Explanation {
 }
 
 fn position(facts: &Facts, task: &TaskOutlook) -> Option<Position> {
-    let queue = facts.queue(&task.view.queue).filter(|_| task.view.state == TaskState::Ready)?;
-    Some(Position { ahead: task.ahead, order: if queue.fair { Order::Fair } else { Order::Age } })
+    if task.view.state == TaskState::Ready {
+        let order = if facts.queue(&task.view.queue)?.fair { Order::Fair } else { Order::Age };
+        return Some(Position { line: Line::Queue, ahead: task.ahead, order });
+    }
+    let id = task.view.id.0;
+    if task.view.state.is_final() {
+        None
+    } else if let Some(place) = facts.lines.get(&id) {
+        Some(Position { line: Line::Provider, ahead: Some(place.ahead), order: Order::Fair })
+    } else {
+        let ahead = *facts.money_lines.get(&id)?;
+        Some(Position { line: Line::Money, ahead: Some(ahead), order: Order::Age })
+    }
 }
 
 fn first_failure(facts: &Facts) -> Option<FirstFailure> {

@@ -34,7 +34,7 @@ pub(crate) fn of_task(facts: &Facts, task: &TaskOutlook, gates: &[Gate]) -> Stri
             let clauses: Vec<String> = gates.iter().map(|gate| gate.clause(now)).collect();
             let place = match task.ahead {
                 Some(ahead) if state == TaskState::Ready && ahead > 0 => format!("; {}", line(task)),
-                _ => String::new(),
+                _ => money_line(facts, task),
             };
             format!("{name} {}{place}.", clauses.join("; also "))
         }
@@ -59,6 +59,17 @@ fn line(task: &TaskOutlook) -> String {
         Some(1) => format!("one ready task of queue {queue} goes before it"),
         Some(ahead) => format!("{ahead} ready tasks of queue {queue} go before it"),
         None => format!("more than {LAST_PLACE} ready tasks of queue {queue} go before it"),
+    }
+}
+
+/// Who has waited longer for money. The line before a provider is a gate of its own.
+fn money_line(facts: &Facts, task: &TaskOutlook) -> String {
+    let id = task.view.id.0;
+    let place = facts.money_lines.get(&id).filter(|_| !facts.lines.contains_key(&id));
+    match place {
+        Some(0) | None => String::new(),
+        Some(1) => "; one task has waited longer for money".to_owned(),
+        Some(ahead) => format!("; {ahead} tasks have waited longer for money"),
     }
 }
 

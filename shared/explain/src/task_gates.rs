@@ -1,5 +1,6 @@
 //! Which gates a task has not passed.
 
+use spool_db::limits::InLine;
 use spool_job::prediction::PredictionState;
 use spool_queue::TaskState;
 use spool_queue::inspect::{QueueOutlook, TaskOutlook};
@@ -70,12 +71,12 @@ pub(crate) fn holds(facts: &Facts, task: &TaskOutlook) -> Vec<Gate> {
 /// In the order in which a purchase meets them: provider, stop, budgets.
 fn before_buying(facts: &Facts, task: &TaskOutlook, purchase: &Purchase, gates: &mut Vec<Gate>) {
     let obstacles = facts.obstacles.get(&purchase.model.slug).into_iter().flatten();
-    let line = facts.lines.get(&task.view.id.0);
-    gates.extend(obstacles.chain(line).map(|found| Gate::Provider {
+    let line = facts.lines.get(&task.view.id.0).map(InLine::obstacle);
+    gates.extend(obstacles.cloned().chain(line).map(|found| Gate::Provider {
         provider: purchase.model.provider.clone(),
         model: purchase.model.slug.clone(),
         obstacle: found.what,
-        why: found.why.clone(),
+        why: found.why,
         until: found.until,
     }));
     if let Some(stop) = &facts.stop {

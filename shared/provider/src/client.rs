@@ -6,10 +6,13 @@ use crate::wire::{
     Account, CANCEL_AFTER, CreatePrediction, FileObject, Page, Prediction, WebhookEvent, WebhookSecret,
 };
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures::future::BoxFuture;
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -46,11 +49,19 @@ pub struct Create {
     pub cancel_after: Option<Duration>,
 }
 
+/// Asked before each request that a call makes beyond its first: the further pages of a list, the further tries of a read. The first one
+/// is the caller's to ask for.
+pub trait FurtherReads: Send + Sync + Debug {
+    /// Ready when one more may be made. `Err` says how long none may be; then the call ends, and none is made.
+    fn one_more(&self) -> BoxFuture<'_, Result<(), Duration>>;
+}
+
 /// The client.
 #[derive(Debug, Clone)]
 pub struct Replicate {
     http: Client,
     config: ReplicateConfig,
+    further: Option<Arc<dyn FurtherReads>>,
 }
 
 impl Replicate {
@@ -71,7 +82,14 @@ impl Replicate {
         }
         let http =
             api_client(timeout).map_err(|error| ProviderError::transport(DOING, Effect::None, error))?;
-        Ok(Self { http, config })
+        Ok(Self { http, config, further: None })
+    }
+
+    /// Asks before each request beyond the first of a call; else only the rests between them hold them back.
+    #[must_use]
+    pub fn asking(mut self, further: Arc<dyn FurtherReads>) -> Self {
+        self.further = Some(further);
+        self
     }
 
     /// Creates a prediction. Sent once: after [`Verdict::Unknown`] it may exist.
@@ -137,7 +155,10 @@ impl Replicate {
             }
         }
         let mut found = Vec::new();
-        for _ in 0..most_pages {
+        for page in 0..most_pages {
+            if page > 0 {
+                self.one_more().await.map_err(|rest| ProviderError::not_now(DOING, rest))?;
+            }
             let page: Page<Prediction> = self.read(DOING, url).await?;
             found.extend(page.results);
             let Some(next) = page.next else { return Ok((found, true)) };
@@ -200,6 +221,16 @@ impl Replicate {
                 Some(rest) if passing => tokio::time::sleep(rest.mul_f64(0.5 + rand::random::<f64>())).await,
                 _ => return Err(error),
             }
+            if self.one_more().await.is_err() {
+                return Err(error);
+            }
+        }
+    }
+
+    async fn one_more(&self) -> Result<(), Duration> {
+        match &self.further {
+            Some(further) => further.one_more().await,
+            None => Ok(()),
         }
     }
 

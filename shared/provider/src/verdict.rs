@@ -85,6 +85,12 @@ impl ProviderError {
         Self { operation, status: None, message, verdict, source: None }
     }
 
+    /// A read that was not made: as many as may be have been.
+    pub(crate) fn not_now(operation: &'static str, rest: Duration) -> Self {
+        let message = "the rate of reads is used up".to_owned();
+        Self { operation, status: None, message, verdict: Verdict::RetryAfter(rest), source: None }
+    }
+
     /// No answer, or not a whole one.
     pub(crate) fn transport(operation: &'static str, effect: Effect, source: reqwest::Error) -> Self {
         // A URL may carry a signature; errors carry none.

@@ -5,4 +5,4 @@ mod pump;
 mod reads;
 
 pub(crate) use pump::{put_off, start};
-pub(crate) use reads::Reads;
+pub(crate) use reads::{Further, Reads};

@@ -1,18 +1,24 @@
-//! Before every read of the provider: a token of a chunk that this process took from the account's, spent evenly.
+//! Before every read of the provider, each page of a list and each try of a look: a token of a chunk that this process took from the
+//! account's, spent evenly.
 
+use futures::future::BoxFuture;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use spool_db::limits::reads::{self, Chunk, Tokens};
+use spool_provider::client::FurtherReads;
 use spool_queue::{Failure, Run};
 use spool_telemetry::names;
 use sqlx::PgPool;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// A wait up to this long is waited out; a longer one is for the queue.
 const SHORT: Duration = Duration::from_millis(300);
+/// A list goes on after waiting at most this long for its next page.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// An unused token dies so long after its chunk.
 const LATE: Duration = Duration::from_secs(1);
 /// Largest chunk.
@@ -94,19 +100,21 @@ impl Reads {
 
     /// Waits shortly for a token. `Err` says how long to park instead; tasks get different times, so that they come one by one.
     pub(crate) async fn token(&self, pool: &PgPool, run: &Run) -> Result<Result<(), Duration>, Failure> {
-        let spread = |wait: Duration| {
-            let part = run.task_id().0.unsigned_abs() % 16;
-            wait.max(SHORT).mul_f64(1.0 + part as f64 / 8.0)
-        };
+        let part = run.task_id().0.unsigned_abs() % 16;
+        let spread = |wait: Duration| wait.max(SHORT).mul_f64(1.0 + part as f64 / 8.0);
+        Ok(self.short_wait(pool).await?.map_err(spread))
+    }
+
+    async fn short_wait(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
         let wait = match self.draw(pool).await? {
             Ok(wait) => wait,
-            Err(later) => return Ok(Err(spread(later))),
+            Err(later) => return Ok(Err(later)),
         };
         tokio::time::sleep(wait).await;
         while let Err(not_until) = self.pace.check() {
             let wait = not_until.wait_time_from(self.clock.now());
             if wait > SHORT {
-                return Ok(Err(spread(wait)));
+                return Ok(Err(wait));
             }
             tokio::time::sleep(wait).await;
         }
@@ -120,6 +128,22 @@ impl Reads {
             Ok(Ok(())) => {}
             Ok(Err(wait)) => tokio::time::sleep(wait.min(SHORT)).await,
             Err(error) => tracing::warn!(error = error.error(), "no token for a call that cannot wait"),
+        }
+    }
+
+    /// A token for a call that is under way: half a list is worth nothing, so it is waited for longer.
+    async fn further(&self, pool: &PgPool) -> Result<(), Duration> {
+        let begin = Instant::now();
+        loop {
+            match self.short_wait(pool).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(wait)) if begin.elapsed() + wait <= PATIENCE => tokio::time::sleep(wait).await,
+                Ok(Err(wait)) => return Err(wait),
+                Err(error) => {
+                    tracing::warn!(error = error.error(), "no token for a further request");
+                    return Err(PATIENCE);
+                }
+            }
         }
     }
 
@@ -152,6 +176,19 @@ impl Reads {
                 purse.take(answered).ok_or(chunk.starts_in)
             }
         })
+    }
+}
+
+/// The tokens of the requests that a call makes beyond its first.
+#[derive(Debug)]
+pub(crate) struct Further {
+    pub(crate) reads: Arc<Reads>,
+    pub(crate) pool: PgPool,
+}
+
+impl FurtherReads for Further {
+    fn one_more(&self) -> BoxFuture<'_, Result<(), Duration>> {
+        Box::pin(self.reads.further(&self.pool))
     }
 }
 

@@ -87,7 +87,7 @@ pub(crate) async fn sweep(ctx: &Context, run: &Run) -> Result<Swept, Failure> {
         if !may_ask(ctx, run).await? {
             break;
         }
-        look_after(ctx, &external_id, &model, by_id.get(external_id.as_str()).copied()).await?;
+        look_after(ctx, run, &external_id, &model, by_id.get(external_id.as_str()).copied()).await?;
     }
     Ok(swept)
 }
@@ -185,6 +185,7 @@ async fn call_off(ctx: &Context, candidate: &Candidate<'_>) -> Result<bool, Fail
 /// Until it has ended it is told to stop; then its cost is written down.
 async fn look_after(
     ctx: &Context,
+    run: &Run,
     external_id: &str,
     model: &str,
     listed: Option<&Prediction>,
@@ -198,6 +199,7 @@ async fn look_after(
                 "could not call an orphan off"
             );
         }
+        ctx.reads.token_or_go(&ctx.pool, run).await;
         last = meter::call("get", ctx.replicate.get(external_id).await).ok();
     }
     let Some(found) = last else { return Ok(()) };

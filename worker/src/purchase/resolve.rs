@@ -6,6 +6,7 @@ use super::{Order, park, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
+use spool_db::orphans;
 use spool_db::predictions::{self, PredictionRow};
 use spool_provider::wire::Prediction;
 use spool_queue::{Done, Failure, Run};
@@ -72,6 +73,9 @@ pub(super) async fn resolve(
         crash_point!(Found);
         tracing::info!(prediction.id = %row.id, external_id = oldest.id, "adopting the prediction that the lost answer was about");
         predictions::submitted(&mut tx, row.id, &oldest.id, true).await?;
+        for other in others {
+            orphans::late(&mut tx, row.id, &other.id).await?;
+        }
         crash_point!(AdoptionUncommitted);
         let done = run.commit(tx, park(NOW, "adopted")).await?;
         crash_point!(Adopted);

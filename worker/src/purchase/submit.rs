@@ -9,7 +9,7 @@ use spool_db::budgets::{self, Decision, Scope, Shortfall};
 use spool_db::jobs::Parked;
 use spool_db::limits::line;
 use spool_db::predictions::{self, NewIntent, PredictionRow};
-use spool_db::{cancellation, jobs, progress, scenes};
+use spool_db::{cancellation, jobs, orphans, progress, scenes};
 use spool_job::money::Micros;
 use spool_job::prediction::Purpose;
 use spool_job::state::SceneState;
@@ -185,6 +185,7 @@ async fn record(
         Ok(external_id) => {
             if !predictions::submitted(&mut tx, id, &external_id, false).await? {
                 tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
+                orphans::late(&mut tx, id, &external_id).await?;
                 if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&external_id).await) {
                     tracing::error!(
                         external_id,

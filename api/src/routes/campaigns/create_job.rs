@@ -14,6 +14,7 @@ use crate::caller::Caller;
 use crate::error::{ApiError, Code};
 use crate::extract::json::OptionalJson;
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::costs::Costs;
 use crate::routes::jobs::creation::Creation;
 use crate::routes::jobs::request::{FilmWishes, count, parameters, with_parameters};
 use crate::state::AppState;
@@ -60,6 +61,7 @@ pub struct CampaignJobData {
     pub parameters: Value,
     /// Dollars.
     pub estimated_cost: f64,
+    pub costs: Costs,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -86,6 +88,7 @@ pub async fn create_job(
     let answer = CampaignJob {
         links: CampaignJobLinks { approve: format!("{this}/approve"), status: this.clone(), this },
         data: CampaignJobData {
+            costs: Costs::of_job(&job, created.budgets, &caller),
             id: job.id,
             kind: job.kind,
             status: job.state.as_str(),

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use spool_db::budgets::{Scope, Standing};
+use spool_db::budgets::{self, Scope, Standing};
+use spool_db::error::DbError;
 use spool_db::jobs::JobRow;
 use spool_db::ledger::JobMoney;
 use spool_job::estimate::{Estimate, Line};
 use spool_job::money::Micros;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
@@ -108,6 +110,16 @@ impl Costs {
     /// Of a job, given the budgets that bind it.
     pub fn of_job(job: &JobRow, budgets: Vec<Standing>, caller: &Caller) -> Self {
         Self::of(&job.estimate, job.money, budgets, caller)
+    }
+
+    /// Of a job as it stands: the budgets that bind it are read, unless it has ended.
+    pub async fn now(conn: &mut PgConnection, job: &JobRow, caller: &Caller) -> Result<Self, DbError> {
+        let budgets = if job.state.is_final() {
+            Vec::new()
+        } else {
+            budgets::applying(conn, job.client_id, job.campaign_id, Some(job.id)).await?
+        };
+        Ok(Self::of_job(job, budgets, caller))
     }
 
     pub fn of(estimate: &Estimate, money: JobMoney, budgets: Vec<Standing>, caller: &Caller) -> Self {

@@ -28,7 +28,7 @@ use crate::state::AppState;
                  "sentence": "Render of scene 1 waits for money: $1.60 would pass the daily limit of $150.00 by $0.40; goes on when the day turns at 00:00 UTC or the limit is raised.",
                  "gates": [{"gate": "budget", "scope": "all", "scope_id": "", "period": "day", "hard_micros": 150_000_000,
                             "wanted_micros": 1_600_000, "missing_micros": 400_000, "turns_at": "2026-11-22T00:00:00Z"}],
-                 "position": null,
+                 "position": {"line": "money", "ahead": 0, "order": "age"},
                  "estimated_start": {"early": "2026-11-22T00:00:00Z", "late": null, "basis": null,
                                      "reason": "other purchases that wait for the same money may go first"},
                  "estimated_end": {"early": "2026-11-22T00:01:30Z", "late": null, "basis": {"from": "history", "runs": 38},

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use spool_db::predictions::memo;
-use spool_db::{budgets, cancellation, jobs, scenes};
+use spool_db::{cancellation, jobs, scenes};
 use spool_job::state::JobState;
 
 use super::body::{Beside, JobJson};
@@ -46,12 +46,7 @@ pub async fn show(
     // again; the other way round the old scenes would stay behind the new tag.
     let job = jobs::show(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
     let scenes = scenes::list(&mut conn, id).await?;
-    let budgets = if job.state.is_final() {
-        Vec::new()
-    } else {
-        budgets::applying(&mut conn, job.client_id, job.campaign_id, Some(id)).await?
-    };
-    let costs = Costs::of_job(&job, budgets, &caller);
+    let costs = Costs::now(&mut conn, &job, &caller).await?;
     let beside = Beside {
         reused: memo::of_job(&mut conn, id).await?,
         cancel_requested_at: cancellation::requested_at(&mut conn, id).await?,

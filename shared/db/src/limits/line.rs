@@ -73,6 +73,12 @@ pub async fn place(conn: &mut PgConnection, ask: &Ask<'_>) -> Result<Place, DbEr
 /// intent, which must be rolled back when there is none. Returns how long it has waited.
 pub async fn take(conn: &mut PgConnection, ask: &Ask<'_>) -> Result<Option<Duration>, DbError> {
     const DOING: &str = "take a turn";
+    // Before its own row, as whoever gives turns locks the two.
+    let spaced = sqlx::query_scalar!(
+        "SELECT gap_ms FROM provider_limits WHERE provider = $1 AND class = 'create' AND model = '*' AND gap_ms > 0 FOR UPDATE",
+        ask.provider
+    );
+    let spaced = spaced.fetch_optional(&mut *conn).await.doing(DOING)?.is_some();
     let used = sqlx::query_scalar!(
         r#"DELETE FROM limit_waits
            WHERE task_id = $1 AND turn_at <= clock_timestamp() AND turn_ends >= clock_timestamp()
@@ -83,12 +89,16 @@ pub async fn take(conn: &mut PgConnection, ask: &Ask<'_>) -> Result<Option<Durat
     .await
     .doing(DOING)?;
     if let Some(waited) = used {
+        if spaced {
+            space(conn, ask.provider).await?;
+        }
         return Ok(Some(Duration::from_secs_f64(waited.max(0.0))));
     }
     gates::lock(conn, ask.provider, true).await?;
     let now = gates::clock(conn).await?;
     let before = gates::state(conn, ask.provider, now).await?;
-    if before.account.earliest(now) > now || before.account.room <= 0 {
+    let most = most_turns(conn, ask.provider, &before).await?;
+    if before.account.earliest(now) > now || before.account.room <= 0 || most == 0 {
         return Ok(None);
     }
     let mut line = waiting(conn, ask.provider, 1).await?;
@@ -176,12 +186,13 @@ async fn give(conn: &mut PgConnection, provider: &str) -> Result<Vec<Turn>, DbEr
     let now = gates::clock(conn).await?;
     let before = gates::state(conn, provider, now).await?;
     let horizon = now + HORIZON;
-    if before.account.earliest(now) > horizon || before.account.room <= 0 {
+    let most = most_turns(conn, provider, &before).await?;
+    if before.account.earliest(now) > horizon || before.account.room <= 0 || most == 0 {
         return Ok(Vec::new());
     }
     let line = waiting(conn, provider, MOST_TURNS as i64).await?;
     let mut after = before.clone();
-    let turns = plan(&mut after, &line, now, horizon, MOST_TURNS);
+    let turns = plan(&mut after, &line, now, horizon, most);
     if turns.is_empty() {
         return Ok(turns);
     }
@@ -198,6 +209,33 @@ async fn give(conn: &mut PgConnection, provider: &str) -> Result<Vec<Turn>, DbEr
     .await
     .doing(DOING)?;
     Ok(turns)
+}
+
+/// How many turns may be given now. Where a gap between starts rules, one after the other: a turn may be used late, and the next one
+/// is reckoned from that.
+async fn most_turns(conn: &mut PgConnection, provider: &str, state: &State) -> Result<usize, DbError> {
+    let account = &state.account;
+    if account.step.is_none() || !account.tolerance.is_zero() {
+        return Ok(MOST_TURNS);
+    }
+    let given = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM limit_waits WHERE provider = $1 AND turn_at IS NOT NULL) AS "given!""#,
+        provider
+    );
+    Ok(usize::from(!given.fetch_one(conn).await.doing("look for given turns")?))
+}
+
+/// A turn was used at this moment: the next start is the gap of the settings later.
+async fn space(conn: &mut PgConnection, provider: &str) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE provider_limits SET next_at = greatest(next_at, clock_timestamp() + gap_ms * interval '1 millisecond')
+         WHERE provider = $1 AND class = 'create' AND model = '*'",
+        provider
+    )
+    .execute(conn)
+    .await
+    .doing("keep the gap between starts")?;
+    Ok(())
 }
 
 async fn book(

@@ -13,11 +13,14 @@ pub mod feedback;
 mod gates;
 pub mod line;
 pub mod obstacles;
+mod places;
 pub mod plan;
 pub mod reads;
 pub mod standing;
+pub mod weights;
 
-pub use obstacles::{Obstacle, in_line, obstacles};
+pub use obstacles::{Obstacle, obstacles};
+pub use places::{InLine, in_line};
 
 use crate::error::{DbError, Doing};
 use sqlx::PgConnection;

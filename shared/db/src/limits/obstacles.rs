@@ -2,11 +2,10 @@
 
 use super::breaker::By;
 use super::{WHOLE_ACCOUNT, breaker, gates};
-use crate::error::{DbError, Doing};
+use crate::error::DbError;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
-use std::collections::HashMap;
 
 /// One thing in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,31 +73,4 @@ pub async fn obstacles(
         }
     }
     Ok(found)
-}
-
-/// What the line itself means for the tasks of a job that wait in it: a turn that comes, or so many before them.
-pub async fn in_line(conn: &mut PgConnection, job_id: i64) -> Result<HashMap<i64, Obstacle>, DbError> {
-    let rows = sqlx::query!(
-        r#"SELECT w.task_id, w.provider, w.turn_at,
-                  (SELECT count(*) FROM limit_waits b
-                   WHERE b.provider = w.provider AND b.turn_at IS NULL AND b.since < w.since) AS "before!"
-           FROM limit_waits w WHERE w.job_id = $1"#,
-        job_id
-    )
-    .fetch_all(conn)
-    .await
-    .doing("look where the tasks of a job stand in line")?;
-    let why = |provider: &str, turn_at: Option<DateTime<Utc>>, before: i64| {
-        if turn_at.is_some() {
-            format!("its turn with {provider} comes")
-        } else {
-            format!("{before} tasks have waited longer for {provider}; clients take turns")
-        }
-    };
-    let obstacle = |provider: &str, turn_at, before| Obstacle {
-        what: "line",
-        why: why(provider, turn_at, before),
-        until: turn_at,
-    };
-    Ok(rows.into_iter().map(|row| (row.task_id, obstacle(&row.provider, row.turn_at, row.before))).collect())
 }

@@ -180,26 +180,6 @@ pub async fn reset(
     Ok(reset.rows_affected() > 0)
 }
 
-/// Gives a share (a client) a weight beside the others; 1 is usual.
-pub async fn set_weight(
-    conn: &mut PgConnection,
-    provider: &str,
-    share: &str,
-    weight: f64,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "INSERT INTO limit_shares (provider, share, weight) VALUES ($1, $2, $3)
-         ON CONFLICT (provider, share) DO UPDATE SET weight = excluded.weight",
-        provider,
-        share,
-        weight
-    )
-    .execute(conn)
-    .await
-    .doing("weigh a share")?;
-    Ok(())
-}
-
 /// Breaker key or limit key: what a model's field may hold.
 pub fn is_model(text: &str) -> bool {
     text == WHOLE_ACCOUNT

@@ -15,6 +15,8 @@ mod limits;
 #[cfg(test)]
 mod limits_cost;
 #[cfg(test)]
+mod limits_gap;
+#[cfg(test)]
 mod limits_plan;
 #[cfg(test)]
 mod memo;

@@ -1,13 +1,16 @@
 //! Orphans are noted once, looked after until they end, and counted with what they cost.
 
-use crate::fixture;
+use crate::{fixture, purchases};
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use spool_db::budgets::{self, Budget, Period, Scope};
 use spool_db::orphans::{self, Found, Totals};
 use spool_db::predictions::{self, Slot};
+use spool_db::spend::{self, By};
+use spool_db::waste;
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 fn found(external_id: &str, adopted: bool) -> Found<'_> {
@@ -31,9 +34,11 @@ async fn an_orphan_is_noted_once_and_costs_once(pool: PgPool) {
     let open = orphans::open(&mut conn, "replicate", 10).await.unwrap();
     assert_eq!(open, [("a".to_owned(), "google/veo-3.1-fast".to_owned())], "an adopted one has its row");
     let (ended, cost) = (PredictionState::Canceled, Some(Micros(400_000)));
+    assert_eq!(billed(&mut conn).await, [0], "nothing is known of its end");
     assert!(orphans::ended(&mut conn, "replicate", "a", ended, cost).await.unwrap());
     assert!(!orphans::ended(&mut conn, "replicate", "a", ended, cost).await.unwrap());
     assert!(orphans::open(&mut conn, "replicate", 10).await.unwrap().is_empty());
+    assert_eq!(billed(&mut conn).await, [400_000], "once");
     let totals = orphans::totals(&mut conn).await.unwrap();
     assert_eq!(totals, Totals { adopted: 1, canceled: 1, cost: Micros(400_000) });
     let listed = orphans::list(&mut conn, (10, 0)).await.unwrap();
@@ -63,4 +68,65 @@ async fn rows_are_found_by_their_mark_and_by_their_seed(pool: PgPool) {
     assert_eq!(seeded.iter().map(|row| row.id).collect::<Vec<_>>(), [id]);
     predictions::submitted(&mut conn, id, "ext", true).await.unwrap();
     assert!(orphans::seeded(&mut conn, "replicate", since).await.unwrap().is_empty(), "it is bound");
+}
+
+/// What the budgets for everything have counted as spent, the day first.
+async fn billed(conn: &mut PgConnection) -> Vec<i64> {
+    let all = budgets::list(conn).await.unwrap();
+    all.iter().filter(|one| one.budget.scope == Scope::All).map(|one| one.settled.0).collect()
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn what_an_orphan_costs_is_beside_the_ledger_and_in_the_budgets(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = purchases::a_job(&mut conn).await;
+    let kept = purchases::bought(&mut conn, purchases::music(job, 0), 10, 0).await;
+    let tight = |period| Budget {
+        scope: Scope::All,
+        period,
+        zone: "UTC".into(),
+        soft: None,
+        hard: Some(Micros(100)),
+    };
+    budgets::set(&mut conn, &tight(Period::Day)).await.unwrap();
+    orphans::note(&mut conn, &Found { prediction_id: kept, ..found("a", false) }).await.unwrap();
+    orphans::note(&mut conn, &found("b", false)).await.unwrap();
+    for (id, cost) in [("a", Some(Micros(400_000))), ("b", Some(Micros(7)))] {
+        assert!(orphans::ended(&mut conn, "replicate", id, PredictionState::Canceled, cost).await.unwrap());
+    }
+    let billed_now = [10 + 400_000 + 7];
+    assert_eq!(billed(&mut conn).await, billed_now, "over the limit, for it is spent already");
+    // A budget that is made later counts it, too; one of a client does not.
+    budgets::set(&mut conn, &tight(Period::Month)).await.unwrap();
+    let client = Budget { scope: Scope::Client(Uuid::now_v7()), ..tight(Period::Day) };
+    budgets::set(&mut conn, &client).await.unwrap();
+    assert_eq!(billed(&mut conn).await, [billed_now[0]; 2]);
+
+    let span = spend::span(&mut conn, None, None).await.unwrap();
+    let classes = waste::of_span(&mut conn, &span).await.unwrap();
+    let told: Vec<_> =
+        classes.iter().map(|one| (one.class, one.settled.0, one.beside_ledger.0, one.purchases)).collect();
+    let none = |class| (class, 0, 0, 0);
+    assert_eq!(
+        told,
+        [
+            ("useful", 10, 0, 1),
+            none("duplicate"),
+            ("orphaned", 0, 400_007, 2),
+            none("late_cancelled"),
+            none("failed")
+        ]
+    );
+    let by_client = spend::report(&mut conn, By::Client, &span).await.unwrap();
+    let told: Vec<_> =
+        by_client.iter().map(|line| (line.key.is_some(), line.settled.0, line.beside_ledger.0)).collect();
+    assert_eq!(told, [(true, 10, 400_000), (false, 0, 7)], "whose mark it bears, or nobody's");
+    for by in [By::Day, By::Campaign, By::Model] {
+        let lines = spend::report(&mut conn, by, &span).await.unwrap();
+        let sums = (
+            lines.iter().map(|line| line.settled.0).sum::<i64>(),
+            lines.iter().map(|line| line.beside_ledger.0).sum::<i64>(),
+        );
+        assert_eq!(sums, (10, 400_007), "{by:?}");
+    }
 }

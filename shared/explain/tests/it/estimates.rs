@@ -1,7 +1,7 @@
 //! Places and times, and what they are taken from.
 
 use chrono::TimeDelta;
-use spool_explain::{Basis, Order};
+use spool_explain::{Basis, Line, Order};
 use spool_queue::limits::{self, Limits};
 use sqlx::PgPool;
 
@@ -17,7 +17,11 @@ async fn the_place_counts_age_and_priority(pool: PgPool) {
     stage.others("predict", "a", 3, 60).await;
     stage.others("predict", "b", 2, -1).await;
     let at = stage.task("render").await.position.unwrap();
-    assert_eq!((at.ahead, at.order), (Some(3), Order::Age), "those that are ready for longer");
+    assert_eq!(
+        (at.line, at.ahead, at.order),
+        (Line::Queue, Some(3), Order::Age),
+        "those that are ready for longer"
+    );
     stage.set("render", "priority = 2").await;
     assert_eq!(stage.task("render").await.position.unwrap().ahead, Some(0), "two minutes of head start");
     assert_eq!(stage.task("stitch").await.position, None, "it is in no line");

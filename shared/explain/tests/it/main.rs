@@ -11,4 +11,6 @@ mod lives;
 #[cfg(test)]
 mod money;
 #[cfg(test)]
+mod places;
+#[cfg(test)]
 mod stage;

@@ -154,29 +154,6 @@ async fn a_pause_of_the_provider(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn the_line_before_a_provider(pool: PgPool) {
-    let stage = Stage::new(pool).await;
-    let task = stage.id("render").await.0;
-    stage
-        .sql(&format!(
-            "insert into limit_waits (task_id, job_id, provider, model, share, cost_micros, since)
-             values (999, {job}, 'replicate', 'google/veo-3.1-fast', '', 1, now() - interval '1 minute'),
-                    ({task}, {job}, 'replicate', 'google/veo-3.1-fast', '', 1, now())",
-            job = stage.job
-        ))
-        .await;
-    let (gate, sentence) = stage.only("render").await;
-    assert!(matches!(gate, Gate::Provider { obstacle: "line", until: None, .. }), "{gate:?}");
-    assert!(sentence.contains("1 tasks have waited longer for replicate"), "{sentence}");
-    stage
-        .sql("update limit_waits set turn_at = now() + interval '1 s', turn_ends = now() + interval '2 s'")
-        .await;
-    let (gate, sentence) = stage.only("render").await;
-    assert!(matches!(gate, Gate::Provider { obstacle: "line", until: Some(_), .. }), "{gate:?}");
-    assert!(sentence.contains("its turn with replicate comes"), "{sentence}");
-}
-
-#[sqlx::test(migrations = false)]
 async fn what_is_bought_waits_for_no_money(pool: PgPool) {
     let stage = Stage::new(pool).await;
     let id = buy(&stage).await;

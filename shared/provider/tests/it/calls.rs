@@ -1,11 +1,14 @@
 //! The client's calls: what is sent, what is sent again, and what is never sent twice.
 
 use crate::server::{Reply, Server, answer, nobody, raw};
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::json;
-use spool_provider::client::{Create, Replicate, ReplicateConfig};
+use spool_provider::client::{Create, FurtherReads, Replicate, ReplicateConfig};
 use spool_provider::http::install_crypto;
 use spool_provider::verdict::{ProviderError, Verdict};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const PREDICTION: &str = r#"{"id":"p1","model":"google/veo-3.1-fast","version":"hidden","status":"starting",
@@ -158,6 +161,43 @@ async fn a_list_is_complete_or_an_error() {
 
     let server = Server::playing([page(r#""/v1/predictions?cursor=abc""#), answer(404, "", "{}")]).await;
     assert!(client(&server.url("/v1")).list(None, None).await.is_err());
+}
+
+/// Lets so many further requests pass.
+#[derive(Debug)]
+struct Purse(AtomicU32);
+
+impl FurtherReads for Purse {
+    fn one_more(&self) -> BoxFuture<'_, Result<(), Duration>> {
+        let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        Box::pin(async move { taken.map(|_| ()).map_err(|_| Duration::from_secs(7)) })
+    }
+}
+
+#[tokio::test]
+async fn each_page_and_each_try_beyond_the_first_is_asked_for() {
+    let page = |next: &str| {
+        answer(200, "", &format!(r#"{{"next":{next},"previous":null,"results":[{PREDICTION}]}}"#))
+    };
+    let more = r#""/v1/predictions?cursor=abc""#;
+    // One further page, then one further try of a read, then nothing is left.
+    for (left, pages, tries) in [(0, 1, 1), (1, 2, 1), (2, 3, 1), (3, 3, 2), (4, 3, 3), (9, 3, 3)] {
+        let script = [page(more), page(more), page("null")];
+        let unavailable = (0..3).map(|_| answer(503, "", "{}"));
+        let server = Server::playing(script.into_iter().take(pages).chain(unavailable)).await;
+        let client = client(&server.url("/v1")).asking(Arc::new(Purse(AtomicU32::new(left))));
+        match client.list(None, None).await {
+            Ok(found) => assert_eq!((found.len(), pages), (3, 3)),
+            Err(error) => {
+                assert_eq!(error.verdict(), Verdict::RetryAfter(Duration::from_secs(7)), "{left}: {error}");
+                assert_eq!((error.status(), pages < 3), (None, true), "half a list proves nothing");
+            }
+        }
+        assert_eq!(server.requests().len(), pages, "{left} left");
+        let error = client.get("p1").await.expect_err("it is down");
+        assert_eq!(error.status(), Some(503));
+        assert_eq!(server.requests().len() - pages, tries, "{left} left");
+    }
 }
 
 #[tokio::test]

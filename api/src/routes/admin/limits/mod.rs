@@ -4,3 +4,4 @@ pub mod body;
 pub mod list;
 pub mod reset;
 pub mod set;
+pub mod weights;

@@ -55,6 +55,8 @@ pub struct SpendLine {
     pub reserved: Amount,
     /// Purchases booked in these days.
     pub purchases: i64,
+    /// Beside the ledger: what the provider billed for predictions that no row wanted and that ended in these days.
+    pub beside_ledger: Amount,
 }
 
 impl From<Line> for SpendLine {
@@ -65,6 +67,7 @@ impl From<Line> for SpendLine {
             settled: line.settled.into(),
             reserved: line.reserved.into(),
             purchases: line.purchases,
+            beside_ledger: line.beside_ledger.into(),
         }
     }
 }
@@ -90,6 +93,8 @@ pub struct SpendMeta {
     pub settled: Amount,
     /// Sum of the rows.
     pub reserved: Amount,
+    /// Sum of the rows. It is not in `settled`.
+    pub beside_ledger: Amount,
 }
 
 /// What was spent by day, client, campaign or model: from the ledger, to the micro-dollar.
@@ -118,6 +123,7 @@ pub async fn report(
         zone: span.zone.clone(),
         settled: sum(|line| line.settled),
         reserved: sum(|line| line.reserved),
+        beside_ledger: sum(|line| line.beside_ledger),
     };
     Ok(Json(SpendReport { data: lines.into_iter().map(SpendLine::from).collect(), meta }).into_response())
 }

@@ -6,7 +6,7 @@ use spool_job::money::Micros;
 /// Header and one line per row; amounts in micro-dollars, exact, and in dollars.
 pub fn csv(by: By, lines: &[Line]) -> String {
     let mut text = format!(
-        "{},name,settled_micros,settled_dollars,reserved_micros,reserved_dollars,purchases\r\n",
+        "{},name,settled_micros,settled_dollars,reserved_micros,reserved_dollars,purchases,beside_ledger_micros,beside_ledger_dollars\r\n",
         by.as_str()
     );
     for line in lines {
@@ -18,6 +18,8 @@ pub fn csv(by: By, lines: &[Line]) -> String {
             line.reserved.0.to_string(),
             dollars(line.reserved),
             line.purchases.to_string(),
+            line.beside_ledger.0.to_string(),
+            dollars(line.beside_ledger),
         ];
         text.push_str(&cells.join(","));
         text.push_str("\r\n");
@@ -63,8 +65,12 @@ mod tests {
             settled: Micros(150_000_001),
             reserved: Micros(0),
             purchases: 3,
+            beside_ledger: Micros(400_000),
         };
         let text = csv(By::Model, &[line]);
-        assert_eq!(text.lines().nth(1), Some("google/veo-3.1,,150000001,150.000001,0,0.000000,3"));
+        assert_eq!(
+            text.lines().nth(1),
+            Some("google/veo-3.1,,150000001,150.000001,0,0.000000,3,400000,0.400000")
+        );
     }
 }

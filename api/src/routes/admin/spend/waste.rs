@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::NaiveDate;
 use serde::Serialize;
-use spool_db::waste;
+use spool_db::waste::{self, Class};
 use spool_job::money::Micros;
 use utoipa::ToSchema;
 
@@ -14,15 +14,18 @@ use crate::extract::query::ApiQuery;
 use crate::routes::admin::budgets::body::Amount;
 use crate::state::AppState;
 
-/// What was settled in one class.
+/// What was spent in one class.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WasteClass {
     /// `useful`; `duplicate`: the job had bought the very same before; `orphaned`: nothing uses it any more, or it was lost;
     /// `late_cancelled`: the call or its job was canceled too late; `failed`: the call or its job failed.
     pub class: &'static str,
+    /// Booked in the ledger.
     pub settled: Amount,
+    /// Billed by the provider beside the ledger, for predictions that no row wanted: only `orphaned` has any.
+    pub beside_ledger: Amount,
     pub purchases: i64,
-    /// Of all that was settled, 0 to 1.
+    /// Of all that was spent, in the ledger and beside it, 0 to 1.
     pub share: f64,
 }
 
@@ -43,7 +46,9 @@ pub struct WasteMeta {
     pub zone: String,
     /// All that was settled in these days: the sum of the classes.
     pub settled: Amount,
-    /// All but the useful.
+    /// What the provider billed beside the ledger: the sum of the classes.
+    pub beside_ledger: Amount,
+    /// All but the useful, in the ledger and beside it.
     pub wasted: Amount,
 }
 
@@ -59,11 +64,15 @@ pub async fn waste(
     let span = days.span(&mut conn).await?;
     let classes = waste::of_span(&mut conn, &span).await?;
     let settled: Micros = classes.iter().map(|one| one.settled).sum();
-    let wasted: Micros = classes.iter().filter(|one| one.class != waste::USEFUL).map(|one| one.settled).sum();
-    let share = |part: Micros| if settled.0 == 0 { 0.0 } else { part.0 as f64 / settled.0 as f64 };
+    let beside: Micros = classes.iter().map(|one| one.beside_ledger).sum();
+    let spent = |one: &Class| Micros(one.settled.0 + one.beside_ledger.0);
+    let wasted: Micros = classes.iter().filter(|one| one.class != waste::USEFUL).map(spent).sum();
+    let all = Micros(settled.0 + beside.0);
+    let share = |part: Micros| if all.0 == 0 { 0.0 } else { part.0 as f64 / all.0 as f64 };
     let data = classes.into_iter().map(|one| WasteClass {
         class: one.class,
-        share: share(one.settled),
+        share: share(spent(&one)),
+        beside_ledger: one.beside_ledger.into(),
         settled: one.settled.into(),
         purchases: one.purchases,
     });
@@ -74,6 +83,7 @@ pub async fn waste(
             to: span.to,
             zone: span.zone,
             settled: settled.into(),
+            beside_ledger: beside.into(),
             wasted: wasted.into(),
         },
     }))

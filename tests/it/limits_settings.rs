@@ -1,0 +1,111 @@
+//! What operators set binds all workers: predictions at once, time between starts, and an account without credit until they act.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+use system_tests::books::number;
+use system_tests::system::{Options, System};
+use system_tests::wait;
+
+/// When each request that creates a prediction arrived at the provider, in order.
+async fn creates(system: &System) -> Vec<DateTime<Utc>> {
+    let all = system.simulated("requests").await;
+    let creates = all.iter().filter(|one| one["create"] == true);
+    creates.map(|one| moment(&one["at"])).collect()
+}
+
+fn moment(value: &Value) -> DateTime<Utc> {
+    value.as_str().and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no time: {value}"))
+}
+
+/// The most that were in the making at the same time, by the provider's clock.
+fn most_at_once(predictions: &[Value]) -> usize {
+    let ended = |one: &Value| moment(&one["completed_at"]);
+    let at = |now: DateTime<Utc>| {
+        predictions.iter().filter(|one| moment(&one["created_at"]) <= now && now < ended(one)).count()
+    };
+    predictions.iter().map(|one| at(moment(&one["created_at"]))).max().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_at_once_and_so_far_apart() {
+    const DELAY_MS: i64 = 1500;
+    let env = vec![
+        ("REPLICATE_MAX_CONCURRENCY", "2".to_owned()),
+        ("REPLICATE_START_DELAY_MS", DELAY_MS.to_string()),
+    ];
+    let system = System::start(&Options { workers: 3, speed: 60.0, cheap_media: true, env }).await;
+    system.workers_are(3).await;
+    let campaign = system.campaign().await;
+    // Six seconds of this machine: the third would start before the first has ended.
+    system.fault(json!({"times": "always", "fault": {"kind": "run_time", "seconds": 360}})).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(system.small_job(&campaign, json!({})).await);
+    }
+    for id in &ids {
+        assert_eq!(system.finished(*id).await["status"], "completed");
+    }
+    assert_eq!(most_at_once(&system.simulated("predictions").await), 2, "as many as may, and no more");
+    let starts = creates(&system).await;
+    assert_eq!(starts.len(), 6, "nothing was turned away");
+    for pair in starts.windows(2) {
+        // What passes between the intent and the provider's door differs from call to call.
+        let apart = pair[1] - pair[0];
+        assert!(apart > TimeDelta::milliseconds(DELAY_MS * 2 / 3), "{apart} apart: {starts:?}");
+    }
+    assert_eq!(burnt(&system).await, 0);
+    system.books_balance().await;
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_without_credit_parks_everything_until_an_operator_acts() {
+    let system =
+        System::start(&Options { workers: 2, speed: 60.0, cheap_media: true, env: Vec::new() }).await;
+    system.workers_are(2).await;
+    let campaign = system.campaign().await;
+    system
+        .fault(json!({"match": {"route": "create"}, "times": "always", "fault": {"kind": "no_credit"}}))
+        .await;
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(system.small_job(&campaign, json!({})).await);
+    }
+    let open = wait::until("the breaker of the account", async || {
+        system.get("/api/v3/admin/breakers").await["data"].as_array()?.first().cloned()
+    })
+    .await;
+    assert_eq!((&open["model"], &open["opened_by"]), (&json!("*"), &json!("account")), "{open}");
+    assert!(open["why"].as_str().is_some_and(|why| why.contains("credit")), "{open}");
+    wait::until("all jobs to wait for the provider", async || {
+        for id in &ids {
+            let job = system.get(&format!("/api/v3/jobs/{id}")).await;
+            if job["parked"] != "provider" {
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+    // The account is topped up; nobody tells the workers but the operator.
+    system.no_faults().await;
+    let in_vain = creates(&system).await.len();
+    assert!(in_vain <= ids.len(), "{in_vain} calls of an account without credit");
+    let closed = system.request(Method::DELETE, "/api/v3/admin/breakers?provider=replicate", None).await;
+    assert_eq!(closed.status(), 204, "{:?}", closed.text().await);
+    for id in &ids {
+        assert_eq!(system.finished(*id).await["status"], "completed");
+    }
+    assert_eq!(creates(&system).await.len(), in_vain + ids.len(), "one call for each clip");
+    assert_eq!(burnt(&system).await, 0);
+    system.books_balance().await;
+    system.stop().await;
+}
+
+/// Attempts of tasks and tries of scenes beyond the one that succeeded.
+async fn burnt(system: &System) -> i64 {
+    let pool = system.database().await;
+    number(&pool, "SELECT count(*) FROM queue.task_history WHERE attempt > 1").await
+        + number(&pool, "SELECT count(*) FROM predictions WHERE state NOT IN ('succeeded', 'refused')").await
+}
