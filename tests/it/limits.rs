@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::Duration;
 use system_tests::system::{Options, System};
 use system_tests::wait;
 
@@ -39,6 +40,8 @@ async fn many_workers_together_keep_the_accounts_rate_and_use_it() {
     let per_minute = setting("SPOOL_TEST_LIMIT_PER_MINUTE", 120);
     let jobs = setting("SPOOL_TEST_LIMIT_JOBS", 8);
     let workers = setting("SPOOL_TEST_LIMIT_WORKERS", 3);
+    // With fewer calls than a minute's, or beside other tests, the strict bounds of the trial say nothing.
+    let is_trial = std::env::var("SPOOL_TEST_LIMIT_WORKERS").is_ok();
     let env =
         vec![("REPLICATE_CREATES_PER_MINUTE", per_minute.to_string()), ("SPOOL_DB_POOL", "6".to_owned())];
     let system = System::start(&Options { workers, speed: 60.0, cheap_media: true, env }).await;
@@ -46,14 +49,19 @@ async fn many_workers_together_keep_the_accounts_rate_and_use_it() {
     let body = json!({"scope": "all", "period": "day", "hard_limit_micros": 100_000_000_000_i64});
     assert!(system.request(Method::PUT, "/api/v3/admin/budgets", Some(body)).await.status().is_success());
     let campaign = system.campaign().await;
+    // No clip comes back before all are ordered: the machine has nothing else to do.
+    system.fault(json!({"fault": {"kind": "hold"}})).await;
     let mut ids = Vec::new();
     for _ in 0..jobs {
         ids.push(film(&system, &campaign, 4).await);
     }
-    wait::until("all clips to be ordered", async || {
-        (arrivals(&system).await.len() >= jobs as usize * 4).then_some(())
+    let clips = jobs * 4;
+    let bound = Duration::from_secs(180 + 60 * u64::from(clips / per_minute));
+    wait::within(bound, "all clips to be ordered", async || {
+        (arrivals(&system).await.len() >= clips as usize).then_some(())
     })
     .await;
+    system.no_faults().await;
     let times = arrivals(&system).await;
     let per_second = f64::from(per_minute) / 60.0;
     for seconds in [1, 5, 10, 60] {
@@ -61,7 +69,8 @@ async fn many_workers_together_keep_the_accounts_rate_and_use_it() {
         let rate = per_second * seconds as f64;
         println!("fullest {seconds} s: {seen} creates, the rate is {rate}");
         // A turn may be used 1.5 s late on a busy machine, so two windows may share a little of each other's.
-        assert!(seen as f64 <= rate + 1.0 + 2.0 * per_second, "{seen} creates within {seconds} s");
+        let most = if is_trial && seconds == 60 { rate * 1.02 } else { rate + 1.0 + 2.0 * per_second };
+        assert!(seen as f64 <= most, "{seen} creates within {seconds} s");
     }
     let span = (times[times.len() - 1] - times[0]).as_seconds_f64();
     let used = (times.len() - 1) as f64 / span / per_second;
@@ -70,7 +79,8 @@ async fn many_workers_together_keep_the_accounts_rate_and_use_it() {
         times.len(),
         used * 100.0
     );
-    assert!(used > 0.7, "only {used:.2} of the rate was used while work waited");
+    let least = if is_trial { 0.95 } else { 0.7 };
+    assert!(used >= least, "only {used:.3} of the rate was used while work waited");
     for id in ids {
         assert_eq!(system.finished(id).await["status"], "completed");
     }

@@ -1,12 +1,13 @@
-//! The whole system, from outside. Trials are small unless these variables say otherwise:
+//! The whole system, from outside. Trials are small unless these variables say otherwise (`make trials` sets them, docs/trials.md):
 //!
 //! | variable | trial |
 //! | --- | --- |
-//! | `SPOOL_TEST_SWEEP=full` | every place of the crash sweep in every round |
+//! | `SPOOL_TEST_SWEEP=full` | every place of the crash sweep in every round, and one at a time where an outcome is unknown |
 //! | `SPOOL_TEST_CHAOS_JOBS=200` | so many jobs while workers are killed; `SPOOL_TEST_SEED` repeats the choices of a run |
 //! | `SPOOL_TEST_BUDGET_JOBS=8` | so many jobs at a limit for two |
 //! | `SPOOL_TEST_OUTAGE_SECONDS=120` | for so long the provider is away |
-//! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length |
+//! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length, and holds it to a bound |
+//! | `SPOOL_TEST_LIMIT_WORKERS=8` | so many workers at one rate of `SPOOL_TEST_LIMIT_PER_MINUTE=600`, with `SPOOL_TEST_LIMIT_JOBS=200` of four clips; strict bounds |
 
 mod budget;
 mod cancel;
