@@ -9,6 +9,7 @@
 //! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length, and holds it to a bound |
 //! | `SPOOL_TEST_LIMIT_WORKERS=8` | so many workers at one rate of `SPOOL_TEST_LIMIT_PER_MINUTE=600`, with `SPOOL_TEST_LIMIT_JOBS=200` of four clips; strict bounds |
 
+mod api_killed;
 mod budget;
 mod cancel;
 mod chaos;

@@ -86,6 +86,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         tx.rollback().await?;
         return turn::wait(ctx, run, order, estimate).await;
     }
+    crash_point!(TurnTaken);
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
