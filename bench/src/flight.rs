@@ -6,7 +6,10 @@
     reason = "the database is one that does not exist when this is compiled"
 )]
 
+mod figures;
+
 use clap::Args;
+use figures::{Figures, MOST_IDLE_CPU_PERCENT, MOST_MEMORY_MB, MOST_WAKE_P99_MS};
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -15,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::database::pool;
 use crate::figures::BoxError;
+use crate::machine::Machine;
 use crate::system::{Api, Process};
 
 type Outcome<T> = Result<T, BoxError>;
@@ -60,10 +64,23 @@ pub(crate) struct Flight {
     /// Renders that end, four a second.
     #[arg(long, default_value_t = 400)]
     wakes: u32,
+    /// Where the JSON file goes.
+    #[arg(long, default_value = "bench/results")]
+    out: PathBuf,
 }
 
 impl Flight {
+    /// # Errors
+    /// What could not be measured, or the limits that were passed.
     pub(crate) async fn run(self) -> Outcome<()> {
+        let figures = self.measure().await?;
+        println!("written to {}", figures.write(&self.out)?.display());
+        let passed = figures.passed_limits();
+        if passed.is_empty() { Ok(()) } else { Err(passed.join("; ").into()) }
+    }
+
+    async fn measure(&self) -> Outcome<Figures> {
+        let machine = Machine::now().await;
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build()?;
         let api = Api { http: http.clone(), base: self.api.clone(), key: self.key.clone() };
@@ -73,7 +90,8 @@ impl Flight {
         let begin = Instant::now();
         self.fill(&api).await?;
         in_flight(&pool, self.predictions as i64).await?;
-        println!("{} predictions in flight after {:.0} s", self.predictions, begin.elapsed().as_secs_f64());
+        let filled = begin.elapsed().as_secs_f64();
+        println!("{} predictions in flight after {filled:.0} s", self.predictions);
         tokio::time::sleep(CALM).await;
 
         let (cpu, looks, idle) = (worker.cpu_seconds()?, looks(&pool).await?, Instant::now());
@@ -82,11 +100,11 @@ impl Flight {
         let busy = (worker.cpu_seconds()? - cpu) / seconds * 100.0;
         let looks = (self::looks(&pool).await? - looks) as f64 / seconds;
         println!(
-            "memory       {:>7.0} MB peak, {:.0} MB now, {empty:.0} MB before (limit 150)",
+            "memory       {:>7.0} MB peak, {:.0} MB now, {empty:.0} MB before (limit {MOST_MEMORY_MB:.0})",
             worker.peak_mb()?,
             worker.resident_mb()?
         );
-        println!("CPU          {busy:>7.1} % of a core while all wait (limit 15)");
+        println!("CPU          {busy:>7.1} % of a core while all wait (limit {MOST_IDLE_CPU_PERCENT:.0})");
         println!("looks        {looks:>7.1} a second (the provider allows {PROVIDER_READS:.0})");
 
         let before = delivered(&pool).await?;
@@ -97,11 +115,26 @@ impl Flight {
         ended(&pool, i64::from(self.wakes)).await?;
         let woken = wakes(&pool, before).await?;
         println!(
-            "wake-up      {:>7.0} ms p50, {:.0} ms p99, {:.0} ms longest, from webhook to running, {} of {} (limit 250)",
+            "wake-up      {:>7.0} ms p50, {:.0} ms p99, {:.0} ms longest, from webhook to running, {} of {} (limit {MOST_WAKE_P99_MS:.0})",
             woken.p50, woken.p99, woken.most, woken.count, self.wakes
         );
-        println!("memory       {:>7.0} MB peak at the end", worker.peak_mb()?);
-        Ok(())
+        let peak = worker.peak_mb()?;
+        println!("memory       {peak:>7.0} MB peak at the end");
+        Ok(Figures {
+            measured_at: now(&pool).await?,
+            machine,
+            predictions: self.predictions,
+            filled_seconds: filled,
+            memory_before_mb: empty,
+            memory_peak_mb: peak,
+            idle_cpu_percent: busy,
+            looks_per_second: looks,
+            wakes: self.wakes,
+            wakes_counted: woken.count,
+            wake_p50_ms: woken.p50,
+            wake_p99_ms: woken.p99,
+            wake_most_ms: woken.most,
+        })
     }
 
     /// Jobs whose renders do not end before they are let go; of each the first never does.
@@ -176,6 +209,11 @@ async fn until(pool: &PgPool, sql: &'static str, wanted: i64) -> Outcome<()> {
 
 async fn looks(pool: &PgPool) -> Outcome<i64> {
     Ok(sqlx::query_scalar("SELECT coalesce(sum(polls), 0)::bigint FROM predictions").fetch_one(pool).await?)
+}
+
+async fn now(pool: &PgPool) -> Outcome<String> {
+    let sql = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
+    Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
 }
 
 /// Until when webhooks were delivered, in seconds.

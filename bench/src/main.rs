@@ -5,6 +5,7 @@ mod contestant;
 mod database;
 mod figures;
 mod flight;
+mod machine;
 mod measure;
 mod memory;
 mod page;

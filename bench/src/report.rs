@@ -6,19 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     figures::{BoxError, median},
-    program::first_line_of,
+    machine::Machine,
     roster::RAW,
 };
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     pub(crate) measured_at: String,
-    pub(crate) commit: String,
-    pub(crate) cores: usize,
-    pub(crate) processor: String,
+    #[serde(flatten)]
+    pub(crate) machine: Machine,
     pub(crate) rounds: usize,
-    /// How busy the machine was before the first run: one-minute load average.
-    pub(crate) load_before: String,
     pub(crate) postgres: Vec<(String, String)>,
     pub(crate) rows: Vec<Row>,
 }
@@ -59,21 +56,7 @@ pub(crate) struct Row {
 
 impl Report {
     pub(crate) async fn new((measured_at, postgres): (String, Vec<(String, String)>), rounds: usize) -> Self {
-        let commit =
-            first_line_of("git", &["-c", "safe.directory=*", "describe", "--always", "--dirty"]).await;
-        let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        Self {
-            measured_at,
-            commit: commit.unwrap_or_else(|| "unknown".to_owned()),
-            cores: std::thread::available_parallelism().map_or(0, usize::from),
-            processor: model.map_or("unknown", |(_, model)| model).to_owned(),
-            rounds,
-            load_before: load.split(' ').next().unwrap_or_default().to_owned(),
-            postgres,
-            rows: Vec::new(),
-        }
+        Self { measured_at, machine: Machine::now().await, rounds, postgres, rows: Vec::new() }
     }
 
     pub(crate) fn row(&mut self, section: Section, work: &str, side: &str, unit: &'static str) -> &mut Row {

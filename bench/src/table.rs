@@ -31,11 +31,11 @@ pub(crate) fn all(report: &Report) -> String {
     let _ = writeln!(
         text,
         "Commit {}, {}; {} cores ({}), shared by server and clients; load average before the first run {}; {} rounds, in turns. Postgres: {}.",
-        report.commit,
+        report.machine.commit,
         report.measured_at,
-        report.cores,
-        report.processor,
-        report.load_before,
+        report.machine.cores,
+        report.machine.processor,
+        report.machine.load_before,
         report.rounds,
         settings.join(", ")
     );

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use system_tests::armed::Armed;
 use system_tests::system::{Options, System};
 use system_tests::wait;
 
@@ -137,21 +138,20 @@ async fn what_the_provider_finishes_all_the_same_is_kept_for_the_next_who_orders
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_it_is_called_off_it_is_wound_up_all_the_same() {
-    let crash_dir = tempfile::tempdir().expect("a folder");
+    let armed = Armed::new();
     let mut options = options();
-    options.env.push(("SPOOL_CRASH_DIR", crash_dir.path().display().to_string()));
+    options.env.push(armed.env());
     let system = System::start(&options).await;
     let campaign = system.campaign().await;
     endless(&system).await;
     for point in ["RecallBegun", "RecallSent", "RecallRecorded"] {
         let id = system.approved_job(&campaign, silent(2)).await;
         rendering(&system, 2).await;
-        let armed = crash_dir.path().join(point);
-        std::fs::write(&armed, "").expect("armed");
+        armed.arm(point, "");
         cancel(&system, id).await;
         let job = system.finished(id).await;
         assert_eq!(job["status"], "canceled", "after a crash at {point}: {job}");
-        assert!(!armed.exists(), "no worker passed {point}");
+        armed.all_reached(point);
         is_settled(&system, id).await;
     }
     system.stop().await;
@@ -159,14 +159,19 @@ async fn killed_while_it_is_called_off_it_is_wound_up_all_the_same() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_outlives_its_deadline_is_called_off_and_another_is_bought() {
-    let system = System::start(&options()).await;
+    let armed = Armed::new();
+    let mut options = options();
+    options.env.push(armed.env());
+    let system = System::start(&options).await;
     let campaign = system.campaign().await;
     system.fault(json!({"match": {}, "times": 1, "fault": {"kind": "stuck_processing"}})).await;
     let id = system.approved_job(&campaign, silent(1)).await;
     rendering(&system, 1).await;
+    armed.arm("OverdueCanceled", "");
     long_ago(&system, id).await;
     let job = system.finished(id).await;
     assert_eq!(job["status"], "completed", "{job}");
+    armed.all_reached("a deadline that has passed");
     let states: Vec<String> = rows(&system, id).await.into_iter().map(|(_, state, _)| state).collect();
     assert_eq!(states, ["canceled", "succeeded"]);
     system.ledgers_agree(id, 2).await;

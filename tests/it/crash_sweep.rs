@@ -5,11 +5,11 @@ mod places;
 mod rounds;
 mod standoffs;
 
-use places::{Armed, crash_points};
+use places::crash_points;
 use rounds::ROUNDS;
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::Path;
+use system_tests::armed::Armed;
 use system_tests::system::{Options, System};
 
 /// Purchases of a four-scene job with music.
@@ -17,13 +17,13 @@ const PURCHASES: usize = 8;
 /// The sweep has at least so many places.
 const FEWEST_PLACES: usize = 25;
 
-fn options(crash_dir: &Path) -> Options {
+fn options(armed: &Armed) -> Options {
     Options {
         workers: 4,
         speed: 120.0,
         cheap_media: true,
         env: vec![
-            ("SPOOL_CRASH_DIR", crash_dir.display().to_string()),
+            armed.env(),
             ("SPOOL_LEASE_SECONDS", "2".into()),
             ("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into()),
         ],
@@ -38,7 +38,7 @@ fn full() -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_each_place_under_each_trouble_the_books_balance() {
     let armed = Armed::new();
-    let system = System::start(&options(armed.folder())).await;
+    let system = System::start(&options(&armed)).await;
     system.workers_are(4).await;
     let campaign = system.campaign().await;
     let all = crash_points().await;
@@ -67,7 +67,7 @@ async fn killed_at_each_place_under_each_trouble_the_books_balance() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_every_place_of_one_job_it_still_completes() {
     let armed = Armed::new();
-    let system = System::start(&options(armed.folder())).await;
+    let system = System::start(&options(&armed)).await;
     let campaign = system.campaign().await;
     for place in rounds::of_a_job_whose_answers_are_lost(&crash_points().await) {
         armed.arm(&place, "");

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use system_tests::armed::Armed;
 use system_tests::system::{Options, System};
 use system_tests::wait;
 
@@ -54,26 +55,41 @@ async fn events(system: &System, job_id: i64) -> Vec<String> {
         .expect("events")
 }
 
+/// Waits for it; it happened once, however often a worker died over it.
 async fn event(system: &System, job_id: i64, kind: &str) {
     wait::until(kind, async || events(system, job_id).await.iter().any(|one| one == kind).then_some(()))
         .await;
+    let found = events(system, job_id).await;
+    assert_eq!(found.iter().filter(|one| *one == kind).count(), 1, "{found:?}");
+}
+
+fn arm_all(armed: &Armed) {
+    for place in ["ClaimAnswered", "ClaimUncommitted", "ClaimRecorded"] {
+        armed.arm(place, "");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operators_word_is_checked_and_then_believed() {
-    let env = vec![("SPOOL_LEASE_SECONDS", "2".into()), ("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into())];
+    let armed = Armed::new();
+    let env =
+        vec![("SPOOL_LEASE_SECONDS", "2".into()), ("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into()), armed.env()];
     let system = System::start(&Options { workers: 1, speed: 60.0, cheap_media: true, env }).await;
     let campaign = system.campaign().await;
 
     let (id, row, external_id) = in_doubt(&system, &campaign).await;
     let path = format!("{PREDICTIONS}/{row}/resolve");
     let wrong = json!({"as": "submitted", "external_id": "nosuchprediction"});
+    arm_all(&armed);
     assert_eq!(system.request(Method::POST, &path, Some(wrong)).await.status(), 202);
+    armed.until_reached("a wrong claim").await;
     event(&system, id, "claim_refused").await;
     let right = json!({"as": "submitted", "external_id": external_id});
+    arm_all(&armed);
     assert_eq!(system.request(Method::POST, &path, Some(right)).await.status(), 202);
+    armed.until_reached("a right claim").await;
     assert_eq!(system.finished(id).await["status"], "completed");
-    assert!(events(&system, id).await.contains(&"claim_accepted".to_owned()));
+    event(&system, id, "claim_accepted").await;
     system.ledgers_agree(id, 1).await;
     let late = json!({"as": "void"});
     assert_eq!(system.request(Method::POST, &path, Some(late)).await.status(), 409);

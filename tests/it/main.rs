@@ -1,14 +1,15 @@
-//! The whole system, from outside. Trials are small unless these variables say otherwise:
+//! The whole system, from outside. Trials are small unless these variables say otherwise (`make trials` sets them, docs/trials.md):
 //!
 //! | variable | trial |
 //! | --- | --- |
-//! | `SPOOL_TEST_SWEEP=full` | every place of the crash sweep in every round |
+//! | `SPOOL_TEST_SWEEP=full` | every place of the crash sweep in every round, and one at a time where an outcome is unknown |
 //! | `SPOOL_TEST_CHAOS_JOBS=200` | so many jobs while workers are killed; `SPOOL_TEST_SEED` repeats the choices of a run |
 //! | `SPOOL_TEST_BUDGET_JOBS=8` | so many jobs at a limit for two |
 //! | `SPOOL_TEST_OUTAGE_SECONDS=120` | for so long the provider is away |
 //! | `SPOOL_TEST_LIMIT_WORKERS=8` | limits are kept to 2 % and used to 95 %; with `SPOOL_TEST_LIMIT_PER_MINUTE=240` and `SPOOL_TEST_LIMIT_JOBS=80` |
-//! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length |
+//! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length, and holds it to a bound |
 
+mod api_killed;
 mod budget;
 mod cancel;
 mod chaos;

@@ -1,16 +1,18 @@
 //! What is at the provider with our mark and without a row is adopted or called off; what bears no mark of ours is left alone.
 
 use serde_json::{Value, json};
+use system_tests::armed::Armed;
 use system_tests::system::{Options, System};
 use system_tests::wait;
 
 const MODEL: &str = "google/veo-3.1-fast";
 
-fn options(settle: u32) -> Options {
+fn options(settle: u32, armed: &Armed) -> Options {
     let env = vec![
         ("SPOOL_LEASE_SECONDS", "2".into()),
         ("SPOOL_SUBMIT_SETTLE_SECONDS", settle.to_string()),
         ("SPOOL_ORPHAN_SWEEP_SECONDS", "1".into()),
+        armed.env(),
     ];
     Options { workers: 2, speed: 60.0, cheap_media: true, env }
 }
@@ -46,7 +48,8 @@ async fn status(system: &System, external_id: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_row_wants_is_called_off_and_what_is_not_ours_is_left_alone() {
-    let system = System::start(&options(4)).await;
+    let armed = Armed::new();
+    let system = System::start(&options(4, &armed)).await;
     let campaign = system.campaign().await;
     system.fault(json!({"match": {"input_contains": "somebody else"}, "times": "always", "fault": {"kind": "stuck_starting"}})).await;
     // One has nothing of ours, the other an address of ours that we have not signed.
@@ -69,7 +72,11 @@ async fn what_no_row_wants_is_called_off_and_what_is_not_ours_is_left_alone() {
     let job = system.finished(id).await;
     assert_eq!(job["status"], "completed", "{job}");
     assert_eq!(orphans(&system).await["meta"], json!({"adopted": 0, "canceled": 0, "cost_micros": 0}));
+    for place in ["OrphanNoted", "OrphanCanceled", "OrphanEndUncommitted", "OrphanEnded"] {
+        armed.arm(place, "");
+    }
     system.no_faults().await;
+    armed.until_reached("an orphan that no row wants").await;
     let found = wait::until("the orphan to be called off", async || {
         let orphans = orphans(&system).await;
         orphans["data"][0]["state"].is_string().then_some(orphans)
@@ -102,12 +109,17 @@ async fn what_no_row_wants_is_called_off_and_what_is_not_ours_is_left_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_looks_for_it_gets_it_from_the_sweep() {
     // The row itself would look after a minute.
-    let system = System::start(&options(120)).await;
+    let armed = Armed::new();
+    let system = System::start(&options(120, &armed)).await;
     let campaign = system.campaign().await;
     lose_the_answer(&system).await;
+    for place in ["OrphanAdoptionUncommitted", "OrphanAdopted"] {
+        armed.arm(place, "");
+    }
     let id = system.approved_job(&campaign, one_clip()).await;
     let job = system.finished(id).await;
     assert_eq!(job["status"], "completed", "{job}");
+    armed.all_reached("an orphan that its row looks for");
     let found = orphans(&system).await;
     assert_eq!(found["meta"], json!({"adopted": 1, "canceled": 0, "cost_micros": 0}), "{found}");
     system.ledgers_agree(id, 1).await;

@@ -1,9 +1,11 @@
 //! System tests: the real programs, started as a person would start them, watched from outside over
 //! HTTP, the database and the simulator's ledger.
 
+pub mod armed;
 pub mod books;
 pub mod film;
 pub mod job;
+pub mod services;
 pub mod system;
 pub mod wait;
 pub mod workers;

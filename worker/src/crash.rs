@@ -24,6 +24,12 @@ places! {
     StandingRead,
     /// Nobody stands before it, no row is locked.
     TurnInSight,
+    /// It goes to the line; that is written, not committed.
+    TurnWaitUncommitted,
+    /// It stands in the line.
+    TurnWaitRecorded,
+    /// Intent, hold, ledger and turn are written, the lease was not looked at since.
+    TurnTaken,
     /// Intent, hold and ledger are written, not committed.
     IntentUncommitted,
     /// The intent is committed, nothing was sent.
@@ -74,8 +80,16 @@ places! {
     DoubtUncommitted,
     /// That nobody can tell any more is committed.
     DoubtRecorded,
+    /// The provider was asked about an operator's claim, nothing of its answer is written.
+    ClaimAnswered,
+    /// What was found of the claim is written, not committed.
+    ClaimUncommitted,
+    /// What was found of the claim is committed.
+    ClaimRecorded,
     /// The provider was asked, nothing of its answer is written.
     Looked,
+    /// It outlives its deadline and was called off at the provider, nothing of it is written.
+    OverdueCanceled,
     /// That it still renders is written, not committed.
     LookUncommitted,
     /// That it still renders is committed.
@@ -134,6 +148,18 @@ places! {
     RecallSent,
     /// What was called off is final and booked.
     RecallRecorded,
+    /// A sweep gives an orphan to its row; that is written, not committed.
+    OrphanAdoptionUncommitted,
+    /// An orphan is its row's, nobody is told.
+    OrphanAdopted,
+    /// That an orphan is nobody's is committed, the provider was not told to stop it.
+    OrphanNoted,
+    /// The provider was told to stop an orphan, nothing of it is written.
+    OrphanCanceled,
+    /// How an orphan ended and what it cost is written, not committed.
+    OrphanEndUncommitted,
+    /// How an orphan ended and what it cost is committed.
+    OrphanEnded,
     /// All tasks are final, the job is not concluded.
     Concluding,
     /// The job is concluded.

@@ -1,8 +1,8 @@
 //! Rounds of the sweep: a trouble, a few jobs at once, and the places at which workers die meanwhile.
 
-use super::places::Armed;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use system_tests::armed::Armed;
 use system_tests::system::System;
 
 /// Jobs of a round, of one clip each.

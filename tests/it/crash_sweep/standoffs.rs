@@ -1,17 +1,26 @@
 //! Places that a job passes only when somebody else must act first: money comes, a double appears, a webhook decides.
 
-use super::places::Armed;
 use reqwest::Method;
 use serde_json::{Value, json};
+use system_tests::armed::Armed;
 use system_tests::books::number;
 use system_tests::system::System;
 use system_tests::wait;
 
-pub(super) const PLACES: &[&str] =
-    &["MoneyWaitUncommitted", "MoneyWaitRecorded", "DoubleCanceled", "DoubtUncommitted", "DoubtRecorded"];
+pub(super) const PLACES: &[&str] = &[
+    "TurnWaitUncommitted",
+    "TurnWaitRecorded",
+    "MoneyWaitUncommitted",
+    "MoneyWaitRecorded",
+    "DoubleCanceled",
+    "DoubtUncommitted",
+    "DoubtRecorded",
+];
 
 /// Passes all of them, and says which they are.
 pub(super) async fn run(system: &System, armed: &Armed) -> &'static [&'static str] {
+    a_line(system, armed).await;
+    system.books_balance().await;
     no_money(system, armed).await;
     system.books_balance().await;
     a_double(system, armed).await;
@@ -19,6 +28,30 @@ pub(super) async fn run(system: &System, armed: &Armed) -> &'static [&'static st
     a_doubt(system, armed).await;
     system.books_balance().await;
     PLACES
+}
+
+/// The provider has asked for a pause: those who come meanwhile go to the line.
+async fn a_line(system: &System, armed: &Armed) {
+    let campaign = system.campaign().await;
+    system
+        .fault(json!({"match": {"route": "create"}, "fault": {"kind": "throttle", "retry_after": 10}}))
+        .await;
+    let mut ids = vec![system.small_job(&campaign, json!({})).await];
+    let pool = system.database().await;
+    wait::until("a pause", async || {
+        let paused = "SELECT count(*) FROM provider_limits WHERE class = 'create' AND paused_until > clock_timestamp()";
+        (number(&pool, paused).await > 0).then_some(())
+    })
+    .await;
+    armed.arm("TurnWaitUncommitted", "");
+    armed.arm("TurnWaitRecorded", "");
+    for _ in 0..2 {
+        ids.push(system.small_job(&campaign, json!({})).await);
+    }
+    armed.until_reached("a line").await;
+    for id in ids {
+        completed(system, id).await;
+    }
 }
 
 async fn no_money(system: &System, armed: &Armed) {

@@ -4,6 +4,7 @@
 use super::mark::bears_our_mark;
 use super::{IN_DOUBT_REST, Order, park};
 use crate::context::Context;
+use crate::crash::crash_point;
 use crate::meter;
 use serde_json::json;
 use spool_db::predictions::{self, PredictionRow, doubt};
@@ -40,6 +41,7 @@ pub(super) async fn look(
             _ => Some(error.to_string()),
         },
     };
+    crash_point!(ClaimAnswered);
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, row.job_id).await?;
     let taken = predictions::bound(&mut tx, &row.provider, std::slice::from_ref(&external_id)).await?;
@@ -47,19 +49,22 @@ pub(super) async fn look(
         objection.or_else(|| (!taken.is_empty()).then(|| "another prediction is bound to it".to_owned()));
     doubt::claim_checked(&mut tx, row.id).await?;
     let mut data = json!({"prediction_id": row.id, "external_id": external_id, "by": by});
-    if let Some(why) = objection {
+    let outcome = if let Some(why) = objection {
         tracing::warn!(prediction.id = %row.id, external_id, why, "an operator's claim is refused");
         data["error"] = json!(why);
         progress::refresh(&mut tx, row.job_id, "claim_refused", &data).await?;
-        return Ok(run
-            .commit(tx, park(IN_DOUBT_REST, format!("{WHY}; {external_id} is refused: {why}")))
-            .await?);
-    }
-    if !predictions::submitted(&mut tx, row.id, &external_id, true).await? {
-        return Err(Failure::retry("moved", "the prediction was settled while its claim was checked"));
-    }
-    progress::refresh(&mut tx, row.job_id, "claim_accepted", &data).await?;
-    Ok(run.commit(tx, park(Duration::ZERO, "adopted by an operator's word")).await?)
+        park(IN_DOUBT_REST, format!("{WHY}; {external_id} is refused: {why}"))
+    } else {
+        if !predictions::submitted(&mut tx, row.id, &external_id, true).await? {
+            return Err(Failure::retry("moved", "the prediction was settled while its claim was checked"));
+        }
+        progress::refresh(&mut tx, row.job_id, "claim_accepted", &data).await?;
+        park(Duration::ZERO, "adopted by an operator's word")
+    };
+    crash_point!(ClaimUncommitted);
+    let done = run.commit(tx, outcome).await?;
+    crash_point!(ClaimRecorded);
+    Ok(done)
 }
 
 /// Why it cannot be the one. After an hour the provider has forgotten the input, and with it our mark; then model and time decide.

@@ -5,6 +5,7 @@
 
 use super::{Order, mark, price, recall};
 use crate::context::Context;
+use crate::crash::crash_point;
 use crate::meter;
 use crate::steps::recall as recall_step;
 use spool_db::orphans::{self, Found, Marked};
@@ -163,7 +164,9 @@ async fn adopt(ctx: &Context, run: &Run, candidate: &Candidate<'_>) -> Result<bo
     } else {
         bell.merge(recall_step::of(row.job_id, row.id).enqueue(&mut tx).await?.bell);
     }
+    crash_point!(OrphanAdoptionUncommitted);
     tx.commit().await?;
+    crash_point!(OrphanAdopted);
     bell.ring(run.pool()).await;
     tracing::warn!(prediction.id = %row.id, external_id, "an orphan was adopted");
     Ok(true)
@@ -174,6 +177,7 @@ async fn call_off(ctx: &Context, candidate: &Candidate<'_>) -> Result<bool, Fail
     let mut tx = ctx.pool.begin().await?;
     let new = orphans::note(&mut tx, &noted(candidate, false)).await?;
     tx.commit().await?;
+    crash_point!(OrphanNoted);
     if new {
         let state = candidate.row.as_ref().map(|row| row.state.as_str());
         tracing::error!(prediction.id = %candidate.prediction, external_id = candidate.found.id, row_state = state,
@@ -200,6 +204,7 @@ async fn look_after(
             );
         }
         ctx.reads.token_or_go(&ctx.pool, run).await;
+        crash_point!(OrphanCanceled);
         last = meter::call("get", ctx.replicate.get(external_id).await).ok();
     }
     let Some(found) = last else { return Ok(()) };
@@ -215,7 +220,9 @@ async fn look_after(
     let cost = cost(model, &found);
     let mut tx = ctx.pool.begin().await?;
     orphans::ended(&mut tx, PROVIDER, external_id, state, cost).await?;
+    crash_point!(OrphanEndUncommitted);
     tx.commit().await?;
+    crash_point!(OrphanEnded);
     tracing::error!(external_id, state = %state, cost_micros = cost.map(|cost| cost.0), "an orphan has ended");
     Ok(())
 }

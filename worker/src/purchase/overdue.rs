@@ -3,6 +3,7 @@
 
 use super::Order;
 use crate::context::Context;
+use crate::crash::crash_point;
 use crate::meter;
 use spool_db::predictions::PredictionRow;
 use spool_queue::Run;
@@ -36,4 +37,5 @@ pub(super) async fn call_off(
             "could not call it off, trying again at the next look"
         );
     }
+    crash_point!(OverdueCanceled);
 }

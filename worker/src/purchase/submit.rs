@@ -87,6 +87,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         return turn::wait(ctx, run, order, estimate, turn::Money::Enough).await;
     }
     turn::goes_on(&mut tx, order.slot.job_id).await?;
+    crash_point!(TurnTaken);
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;

@@ -2,6 +2,7 @@
 
 use super::{Order, park};
 use crate::context::Context;
+use crate::crash::crash_point;
 use crate::limits::put_off;
 use metrics::{counter, histogram};
 use spool_db::jobs::{self, Parked};
@@ -104,7 +105,10 @@ pub(super) async fn wait(
     let bell = put_off(&mut tx, &joined.given).await?;
     let spread = LOOK_AGAIN.mul_f64((ask.task_id.unsigned_abs() % 64) as f64 / 64.0);
     let rest = joined.turn_in.unwrap_or(LOOK_AGAIN + spread);
-    Ok(run.commit_with(tx, park(rest, why), bell).await?)
+    crash_point!(TurnWaitUncommitted);
+    let done = run.commit_with(tx, park(rest, why), bell).await?;
+    crash_point!(TurnWaitRecorded);
+    Ok(done)
 }
 
 /// The job shows no wait for money or for a provider any more, unless another of its tasks waits.
