@@ -32,7 +32,7 @@ fn options(armed: &Armed) -> Options {
 }
 
 /// Every ordinary place in each round instead of in two of them; with a trouble that leaves an outcome unknown one place at a time,
-/// and the books after each: most of an hour, by `SPOOL_TEST_SWEEP=full`.
+/// and the books after each: more than an hour, by `SPOOL_TEST_SWEEP=full`.
 fn full() -> bool {
     std::env::var("SPOOL_TEST_SWEEP").is_ok_and(|word| word == "full")
 }
