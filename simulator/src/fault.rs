@@ -135,6 +135,8 @@ pub enum Fault {
         #[serde(default = "after")]
         when: When,
     },
+    /// HTTP: what was asked for is done, and the connection closes in the middle of the answer's body.
+    BreakOff,
     /// Run: does not end by itself while this rule is in force; `POST /_sim/release` lets so many of them end.
     Hold,
     /// Run: takes this long instead of the model's median (simulated seconds).
@@ -232,7 +234,8 @@ impl Fault {
             | F::Throttle { .. }
             | F::NoCredit
             | F::HttpError { .. }
-            | F::DropResponse { .. } => Stage::Http,
+            | F::DropResponse { .. }
+            | F::BreakOff => Stage::Http,
             F::Hold
             | F::RunTime { .. }
             | F::StuckStarting

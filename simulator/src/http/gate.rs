@@ -10,11 +10,14 @@ use crate::net::Cut;
 use crate::requests::Arrival;
 use crate::sim::Sim;
 use axum::Json;
+use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures::{StreamExt as _, stream};
 use serde_json::json;
+use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -117,10 +120,26 @@ pub(crate) async fn after(faults: &[Fault], cut: &Cut, response: Response) -> Re
                 cut.now();
                 return response;
             }
+            Fault::BreakOff => return half(response).await,
             _ => {}
         }
     }
     response
+}
+
+/// The first half of an answer that promises all of it; then the connection breaks.
+async fn half(response: Response) -> Response {
+    let (mut head, body) = response.into_parts();
+    // The bodies of this API are in memory already.
+    let whole = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    let first = stream::iter([Ok(whole.slice(..whole.len() / 2))]);
+    let broken = stream::once(async {
+        // A pause makes the server send what it has; else the answer would vanish as a whole.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        Err(Error::from(ErrorKind::ConnectionReset))
+    });
+    Response::from_parts(head, Body::from_stream(first.chain(broken)))
 }
 
 fn throttle(seconds: u64, say_in: RetryAfterIn) -> Response {

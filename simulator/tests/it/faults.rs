@@ -41,6 +41,23 @@ async fn a_dropped_answer_is_a_purchase_all_the_same() {
 }
 
 #[tokio::test]
+async fn an_answer_that_breaks_off_is_a_purchase_all_the_same() {
+    let running = start().await;
+    running.fault(json!({"fault": {"kind": "break_off"}})).await;
+    let request = running.http.post(running.url(FLUX)).bearer_auth("r8_x").json(&body());
+    let answer = request.send().await.expect("the answer begins");
+    assert_eq!(answer.status(), 201);
+    answer.bytes().await.expect_err("it does not end");
+    assert_eq!(bought(&running).await, 1);
+    let rule = json!({"match": {"route": "list"}, "fault": {"kind": "break_off"}});
+    running.fault(rule).await;
+    let answer = running.send(Method::GET, "/v1/predictions", None).await;
+    answer.bytes().await.expect_err("it does not end");
+    let listed = running.get("/v1/predictions").await;
+    assert_eq!(listed["results"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn throttling_says_how_long_in_each_of_its_ways() {
     let running = start().await;
     for (way, in_body, in_header) in [("body", true, false), ("header", false, true), ("text", false, false)]

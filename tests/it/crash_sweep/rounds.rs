@@ -6,7 +6,7 @@ use system_tests::armed::Armed;
 use system_tests::system::System;
 
 /// Jobs of a round, of one clip each.
-const JOBS: usize = 3;
+pub(super) const JOBS: usize = 3;
 /// Most further jobs of a round: a worker that dies takes with it what its other runs were about to pass.
 const MORE_JOBS: usize = 6;
 /// Longer than a run may wait before it posts, in milliseconds.
@@ -20,13 +20,30 @@ pub(super) struct Round {
     pub(super) places: &'static [&'static str],
     /// Places where a run stands still, and nobody dies.
     pub(super) stills: &'static [&'static str],
+    /// Ordinary places that this trouble keeps every job from.
+    pub(super) beyond: &'static [&'static str],
+    /// For a trouble that leaves the outcome of a paid call unknown: the places that it leads each single job to, beside the
+    /// ordinary ones.
+    pub(super) alone: &'static [&'static str],
     /// Jobs that fail.
     failed: usize,
     /// Runs that are paid for in vain.
     in_vain: usize,
 }
 
-const QUIET: Round = Round { name: "", faults: Vec::new, places: &[], stills: &[], failed: 0, in_vain: 0 };
+const QUIET: Round = Round {
+    name: "",
+    faults: Vec::new,
+    places: &[],
+    stills: &[],
+    beyond: &[],
+    alone: &[],
+    failed: 0,
+    in_vain: 0,
+};
+
+/// Where nobody comes whose every answer is lost.
+const TOLD: &[&str] = &["SubmitUncommitted", "SubmitRecorded"];
 
 pub(super) const ROUNDS: &[Round] = &[
     Round {
@@ -52,6 +69,18 @@ pub(super) const ROUNDS: &[Round] = &[
             "AdoptionUncommitted",
             "Adopted",
         ],
+        beyond: TOLD,
+        alone: &[
+            "IntentWritten",
+            "Posted",
+            "AnswerUncommitted",
+            "UnknownRecorded",
+            "ScanFailed",
+            "Listed",
+            "Found",
+            "AdoptionUncommitted",
+            "Adopted",
+        ],
         ..QUIET
     },
     Round {
@@ -69,22 +98,36 @@ pub(super) const ROUNDS: &[Round] = &[
             "EmptyScanRecorded",
             "VoidUncommitted",
         ],
+        alone: &[
+            "IntentWritten",
+            "Posted",
+            "AnswerUncommitted",
+            "UnknownRecorded",
+            "LossUncommitted",
+            "LossRecorded",
+            "Listed",
+            "EmptyScanUncommitted",
+            "EmptyScanRecorded",
+            "VoidUncommitted",
+        ],
         ..QUIET
     },
     Round {
         name: "server errors after creating",
         faults: || {
-            let after = |status: u16| json!({"match": {"route": "create"}, "fault": {"kind": "http_error", "status": status, "when": "after"}});
-            vec![after(500), after(502), after(504)]
+            let after = |nth: u32, status: u16| json!({"match": {"route": "create", "nth": nth}, "fault": {"kind": "http_error", "status": status, "when": "after"}});
+            vec![after(1, 500), after(2, 502), after(3, 504)]
         },
         places: &["UnknownRecorded", "Posted"],
+        beyond: TOLD,
+        alone: &["IntentWritten", "Posted", "AnswerUncommitted", "UnknownRecorded"],
         ..QUIET
     },
     Round {
         name: "throttled",
         faults: || {
-            let throttled = |way: &str| json!({"match": {"route": "create"}, "fault": {"kind": "throttle", "retry_after": 1, "say_in": way}});
-            vec![throttled("body"), throttled("header"), throttled("text")]
+            let throttled = |nth: u32, way: &str| json!({"match": {"route": "create", "nth": nth}, "fault": {"kind": "throttle", "retry_after": 1, "say_in": way}});
+            vec![throttled(1, "body"), throttled(2, "header"), throttled(3, "text")]
         },
         places: &["AnswerUncommitted", "RefusalRecorded"],
         ..QUIET
@@ -138,12 +181,75 @@ pub(super) const ROUNDS: &[Round] = &[
         places: &["OutputAskedAgain"],
         ..QUIET
     },
+    Round {
+        name: "answers that break off in the middle, and webhooks lost",
+        faults: || of_lost_answers(json!({"kind": "break_off"}), JOBS),
+        places: &["AnswerUncommitted", "Listed", "Adopted"],
+        beyond: TOLD,
+        alone: FOUND_AGAIN,
+        ..QUIET
+    },
+    Round {
+        name: "answers and webhooks lost, and lists that show what is new after three seconds",
+        faults: || {
+            let mut faults = answers_lost(JOBS);
+            // Shorter than the settling time: what is hidden for longer is bought again, and the double is an orphan.
+            faults.push(json!({"fault": {"kind": "list_lag", "seconds": 3}}));
+            faults
+        },
+        places: &["EmptyScanUncommitted", "EmptyScanRecorded", "Found"],
+        beyond: TOLD,
+        alone: FOUND_LATE,
+        ..QUIET
+    },
+    Round {
+        name: "answers and webhooks lost, and a list that lacks everything",
+        faults: || {
+            let mut faults = answers_lost(JOBS);
+            // One proves nothing: two that are half a settling time apart do.
+            faults.push(json!({"times": 1, "fault": {"kind": "list_hidden"}}));
+            faults
+        },
+        places: &["EmptyScanRecorded", "AdoptionUncommitted"],
+        beyond: TOLD,
+        alone: FOUND_LATE,
+        ..QUIET
+    },
+];
+
+/// On the way of a job whose prediction a list shows at once.
+const FOUND_AGAIN: &[&str] = &[
+    "IntentWritten",
+    "Posted",
+    "AnswerUncommitted",
+    "UnknownRecorded",
+    "Listed",
+    "Found",
+    "AdoptionUncommitted",
+    "Adopted",
+];
+/// On the way of a job whose prediction the first list lacks.
+const FOUND_LATE: &[&str] = &[
+    "IntentWritten",
+    "Posted",
+    "AnswerUncommitted",
+    "UnknownRecorded",
+    "Listed",
+    "EmptyScanUncommitted",
+    "EmptyScanRecorded",
+    "Found",
+    "AdoptionUncommitted",
+    "Adopted",
 ];
 
 /// The provider creates predictions, and neither its answers nor its webhooks arrive.
 pub(super) fn answers_lost(count: usize) -> Vec<Value> {
+    of_lost_answers(json!({"kind": "drop_response"}), count)
+}
+
+fn of_lost_answers(fault: Value, count: usize) -> Vec<Value> {
     vec![
-        json!({"match": {"route": "create"}, "times": count, "fault": {"kind": "drop_response"}}),
+        json!({"match": {"route": "create"}, "times": count, "fault": fault}),
         json!({"times": "always", "fault": {"kind": "webhook_lost"}}),
     ]
 }
@@ -169,7 +275,15 @@ pub(super) fn of_a_job_whose_answers_are_lost(all: &[String]) -> Vec<String> {
 }
 
 impl Round {
-    pub(super) async fn run(&self, system: &System, campaign: &str, armed: &Armed, places: &BTreeSet<&str>) {
+    /// At first so many jobs at once, then more one by one until every place was passed.
+    pub(super) async fn run(
+        &self,
+        system: &System,
+        campaign: &str,
+        armed: &Armed,
+        places: &BTreeSet<&str>,
+        at_once: usize,
+    ) {
         eprintln!("{}: {places:?}", self.name);
         let before = system.purchases().await;
         self.trouble(system, armed).await;
@@ -177,7 +291,7 @@ impl Round {
             armed.arm(place, "");
         }
         let mut jobs = Vec::new();
-        for _ in 0..JOBS {
+        for _ in 0..at_once {
             jobs.push(system.small_job(campaign, json!({})).await);
         }
         let mut failed = 0;
@@ -196,7 +310,7 @@ impl Round {
         }
         armed.all_reached(self.name);
         let (useful, in_vain) = system.purchases().await;
-        assert_eq!(useful - before.0, JOBS + more - failed, "{}: clips", self.name);
+        assert_eq!(useful - before.0, at_once + more - failed, "{}: clips", self.name);
         assert_eq!(in_vain - before.1, self.in_vain, "{}: paid for in vain", self.name);
         system.books_balance().await;
         system.no_faults().await;
