@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use system_tests::system::{Options, System};
 use system_tests::wait;
 
@@ -11,17 +11,6 @@ const MODEL: &str = "google/veo-3.1-fast";
 /// A number from the environment, to measure with more than a test has time for.
 fn setting(name: &str, usual: u32) -> u32 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
-/// When the creates arrived at the simulator.
-async fn arrivals(system: &System) -> Vec<DateTime<Utc>> {
-    let url = format!("{}/_sim/requests", system.ready.simulator);
-    let all: Vec<Value> = system.http.get(url).send().await.expect("an answer").json().await.expect("JSON");
-    let creates = all.iter().filter(|one| one["create"] == true);
-    let times = creates.map(|one| one["at"].as_str().expect("a time").parse().expect("RFC 3339"));
-    let mut times: Vec<DateTime<Utc>> = times.collect();
-    times.sort_unstable();
-    times
 }
 
 /// The most that any window of this length holds.
@@ -51,10 +40,10 @@ async fn many_workers_together_keep_the_accounts_rate_and_use_it() {
         ids.push(film(&system, &campaign, 4).await);
     }
     wait::until("all clips to be ordered", async || {
-        (arrivals(&system).await.len() >= jobs as usize * 4).then_some(())
+        (system.creates().await.len() >= jobs as usize * 4).then_some(())
     })
     .await;
-    let times = arrivals(&system).await;
+    let times = system.creates().await;
     let per_second = f64::from(per_minute) / 60.0;
     for seconds in [1, 5, 10, 60] {
         let seen = fullest(&times, TimeDelta::seconds(seconds));
@@ -107,7 +96,7 @@ async fn a_model_that_fails_is_left_alone_and_taken_up_again_by_itself() {
         None
     })
     .await;
-    let before = arrivals(&system).await.len();
+    let before = system.creates().await.len();
     assert!(before < 12, "{before} calls of a model that fails");
     system.no_faults().await;
     for id in &ids {

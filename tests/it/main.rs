@@ -14,6 +14,7 @@ mod chaos;
 mod crash_sweep;
 mod custody;
 mod doubt;
+mod emergency_stop;
 mod explain;
 mod handover;
 mod limits;

@@ -2,6 +2,7 @@
 //! HTTP, the database and the simulator's ledger.
 
 pub mod books;
+pub mod creates;
 pub mod film;
 pub mod job;
 pub mod system;

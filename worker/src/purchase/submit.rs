@@ -25,6 +25,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 const OUTAGE_REST: Duration = Duration::from_secs(60);
 /// A POST goes out this soon after its lease was seen to be held, or not at all.
 const LATEST_POST: Duration = Duration::from_millis(1500);
+/// And this soon after it was seen that nobody has stopped spending: a stop is obeyed within a second of its answer.
+const LATEST_AFTER_STOP: Duration = Duration::from_millis(800);
 /// What waits for money looks again this often, should nobody wake it.
 const MONEY_LOOK: Duration = Duration::from_secs(600);
 /// Links in an input outlive the longest deadline a prediction gets.
@@ -89,6 +91,13 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
+    // Waiting for locks is over: from here only the commit stands before the POST. The age counts from before the question, so
+    // whatever a stop did not find here is sent by then or not at all.
+    let unstopped_at = Instant::now();
+    if let Some(stop) = budgets::stopped(&mut tx).await? {
+        tx.rollback().await?;
+        return wait_for_money(ctx, run, order, estimate, Decision::Stopped { why: stop.why }).await;
+    }
     crash_point!(IntentUncommitted);
     tx.commit().await?;
     crash_point!(IntentWritten);
@@ -96,7 +105,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
 
     meter::money("reserved", estimate);
     // A process that stood still since may have lost its lease, and another may be about to rule this intent out.
-    if held_at.elapsed() > LATEST_POST || run.canceled().is_cancelled() {
+    let too_late = held_at.elapsed() > LATEST_POST || unstopped_at.elapsed() > LATEST_AFTER_STOP;
+    if too_late || run.canceled().is_cancelled() {
         let mut tx = ctx.pool.begin().await?;
         predictions::refused(&mut tx, id, "not_sent", "this run stood still before it could send it").await?;
         meter::money("released", estimate);
