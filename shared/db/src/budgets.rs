@@ -199,15 +199,24 @@ pub(crate) async fn settle(conn: &mut PgConnection, prediction: Uuid, cost: Micr
     Ok(())
 }
 
-/// Sets a budget; the present period is bound by the new limit at once. A new budget counts what its period has seen.
-/// The zone must be one that [`knows_zone`].
+/// Keeps money from being held or settled until this transaction ends, once what is under way has ended: what is then counted is all
+/// there is. For changes of budgets, and before anything else is locked.
+pub async fn lock(conn: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query!("SELECT budgets_alone()").execute(conn).await.doing("lock the budgets")?;
+    Ok(())
+}
+
+/// Sets a budget; the present period is bound by the new limit at once. A new budget counts what its period has seen, and so does
+/// one whose days begin at another time now. The zone must be one that [`knows_zone`].
 pub async fn set(conn: &mut PgConnection, budget: &Budget) -> Result<(), DbError> {
     const DOING: &str = "set a budget";
+    lock(conn).await?;
     let row = sqlx::query!(
-        r#"INSERT INTO budgets (scope, scope_key, period, zone, soft_micros, hard_micros) VALUES ($1, $2, $3, $4, $5, $6)
+        r#"WITH before AS (SELECT zone FROM budgets WHERE scope = $1 AND scope_key = $2 AND period = $3)
+           INSERT INTO budgets (scope, scope_key, period, zone, soft_micros, hard_micros) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (scope, scope_key, period) DO UPDATE
            SET zone = excluded.zone, soft_micros = excluded.soft_micros, hard_micros = excluded.hard_micros, updated_at = now()
-           RETURNING id, xmax = 0 AS "new!""#,
+           RETURNING id, (SELECT zone FROM before) IS DISTINCT FROM $4 AS "other_days!""#,
         budget.scope.word(),
         budget.scope.key(),
         budget.period.as_str(),
@@ -218,8 +227,8 @@ pub async fn set(conn: &mut PgConnection, budget: &Budget) -> Result<(), DbError
     .fetch_one(&mut *conn)
     .await
     .doing(DOING)?;
-    if row.new {
-        sqlx::query!("SELECT budget_begin($1)", row.id).execute(&mut *conn).await.doing(DOING)?;
+    if row.other_days {
+        sqlx::query!("SELECT budget_recount($1)", row.id).execute(&mut *conn).await.doing(DOING)?;
     }
     // The present period and the next: a reservation just after the turn must not meet the old limit.
     sqlx::query!(

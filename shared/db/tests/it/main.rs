@@ -1,6 +1,8 @@
 //! Our own tables against a real Postgres, a database per test.
 
 #[cfg(test)]
+mod budget_changes;
+#[cfg(test)]
 mod budgets;
 #[cfg(test)]
 mod cancellation;
