@@ -1,3 +1,6 @@
+DROP FUNCTION budget_room;
+DROP TABLE spend_shares;
+ALTER TABLE spend_waits DROP COLUMN micros, DROP COLUMN share, DROP COLUMN offered_at;
 DROP FUNCTION budget_recount;
 DROP FUNCTION budgets_alone;
 CREATE OR REPLACE FUNCTION budget_reserve(p_prediction uuid, p_client text, p_campaign text, p_job text, p_micros bigint)

@@ -55,3 +55,30 @@ BEGIN
     DELETE FROM budget_periods WHERE budget_id = p_budget;
     PERFORM budget_begin(p_budget);
 END $$;
+
+-- What a wait for money wants, for whom, and whether it was offered some.
+ALTER TABLE spend_waits
+    ADD COLUMN micros     bigint NOT NULL DEFAULT 0 CHECK (micros >= 0),
+    ADD COLUMN share      text   NOT NULL DEFAULT '',
+    ADD COLUMN offered_at timestamptz;
+-- Shares take turns: the number of the last one of each.
+CREATE TABLE spend_shares (
+    share text   PRIMARY KEY,
+    turn  bigint NOT NULL
+);
+
+-- What hard limits leave in the present period: `left` is not held or spent, `spare` is not offered to anybody either. An offer that
+-- was not taken up for a minute keeps nothing any more.
+CREATE FUNCTION budget_room() RETURNS TABLE (budget_id bigint, scope text, scope_key text, left_micros bigint, spare_micros bigint)
+LANGUAGE sql STABLE AS $$
+    WITH offered AS MATERIALIZED (
+        SELECT j.client_id::text AS client, j.campaign_id::text AS campaign, j.id::text AS job, w.micros
+        FROM spend_waits w JOIN jobs j ON j.id = w.job_id WHERE w.offered_at > now() - interval '1 minute')
+    SELECT b.id, b.scope, b.scope_key, room.micros,
+           room.micros - coalesce((SELECT sum(o.micros) FROM offered o
+               WHERE (b.scope, b.scope_key) IN (('all', ''), ('client', o.client), ('campaign', o.campaign), ('job', o.job))), 0)::bigint
+    FROM budgets b CROSS JOIN LATERAL budget_period(b.period, b.zone, now()) p
+    LEFT JOIN budget_periods bp ON bp.budget_id = b.id AND bp.starts_on = p.starts_on
+    CROSS JOIN LATERAL (SELECT b.hard_micros - coalesce(bp.reserved_micros + bp.settled_micros, 0) AS micros) room
+    WHERE b.hard_micros IS NOT NULL
+$$;

@@ -16,6 +16,7 @@ mod custody;
 mod doubt;
 mod emergency_stop;
 mod explain;
+mod fair_money;
 mod gpu_time;
 mod handover;
 mod limits;

@@ -134,10 +134,10 @@ fn user() -> String {
     std::env::var("USER").unwrap_or_else(|_| "a shell".to_owned())
 }
 
-/// There may be money now: everything that waits for some looks again, longest first.
+/// There may be money now: it is offered to those who wait for some, in fair order.
 async fn wake_all(conn: &mut PgConnection) -> Result<Bell, Box<dyn std::error::Error + Send + Sync>> {
     let mut bell = Bell::silent();
-    for task in budgets::waiting(conn).await? {
+    for task in budgets::offer(conn).await? {
         bell.merge(control::wake(conn, TaskId(task)).await?.bell);
     }
     Ok(bell)

@@ -8,6 +8,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use crate::spend_stop::{Stop, go_on, stop, stopped};
+pub(crate) use crate::spend_waits::job_waits_no_more;
+pub use crate::spend_waits::{
+    Place, Wish, job_waits, offer, offer_while_spending, place, wait, waits_no_more,
+};
 
 /// Whose spending is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -334,52 +338,4 @@ async fn standings(
             })
         })
         .collect()
-}
-
-/// Notes that a task waits for money; a task that waits already keeps its place. Says whether it is new: then it must look once
-/// more, for a limit that was raised just before did not know of it.
-pub async fn wait(conn: &mut PgConnection, task_id: i64, job_id: i64) -> Result<bool, DbError> {
-    let noted = sqlx::query!(
-        "INSERT INTO spend_waits (task_id, job_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        task_id,
-        job_id
-    )
-    .execute(conn)
-    .await
-    .doing("wait for money")?;
-    Ok(noted.rows_affected() == 1)
-}
-
-/// Whether a task of the job waits for money.
-pub async fn job_waits(conn: &mut PgConnection, job_id: i64) -> Result<bool, DbError> {
-    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM spend_waits WHERE job_id = $1) AS "waits!""#, job_id)
-        .fetch_one(conn)
-        .await
-        .doing("look for waits for money")
-}
-
-/// The job has ended: none of its tasks wants money.
-pub(crate) async fn job_waits_no_more(conn: &mut PgConnection, job_id: i64) -> Result<(), DbError> {
-    sqlx::query!("DELETE FROM spend_waits WHERE job_id = $1", job_id)
-        .execute(conn)
-        .await
-        .doing("end the job's waits for money")?;
-    Ok(())
-}
-
-/// The task has its money, or wants none any more.
-pub async fn waits_no_more(conn: &mut PgConnection, task_id: i64) -> Result<(), DbError> {
-    sqlx::query!("DELETE FROM spend_waits WHERE task_id = $1", task_id)
-        .execute(conn)
-        .await
-        .doing("end a wait for money")?;
-    Ok(())
-}
-
-/// Tasks that wait for money, longest first: to be woken when there may be some.
-pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
-    sqlx::query_scalar!("SELECT task_id FROM spend_waits ORDER BY since, task_id")
-        .fetch_all(conn)
-        .await
-        .doing("list what waits for money")
 }

@@ -27,6 +27,8 @@ pub mod revisions;
 pub mod scenes;
 pub mod schema;
 pub mod spend;
+pub mod spend_order;
 mod spend_stop;
+mod spend_waits;
 pub mod waste;
 pub mod webhooks;

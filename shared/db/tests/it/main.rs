@@ -35,4 +35,8 @@ mod schema;
 #[cfg(test)]
 mod spend;
 #[cfg(test)]
+mod spend_order;
+#[cfg(test)]
+mod spend_waits;
+#[cfg(test)]
 mod waste;
