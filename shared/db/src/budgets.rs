@@ -7,7 +7,8 @@ use spool_job::money::Micros;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-pub use crate::spend_stop::{Stop, go_on, stop, stopped};
+pub use crate::budget_change::{Change, NoBudget};
+pub use crate::spend_stop::{NO_REASON, Stop, go_on, stop, stopped};
 pub(crate) use crate::spend_waits::job_waits_no_more;
 pub use crate::spend_waits::{
     Place, Wish, job_waits, offer, offer_while_spending, place, wait, waits_no_more,

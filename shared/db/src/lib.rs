@@ -5,6 +5,7 @@
 //! budgets, ledger, limits, tasks.
 
 pub mod assets;
+mod budget_change;
 pub mod budgets;
 pub mod campaigns;
 pub mod cancellation;
