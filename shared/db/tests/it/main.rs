@@ -5,6 +5,8 @@ mod budget_changes;
 #[cfg(test)]
 mod budgets;
 #[cfg(test)]
+mod buyers;
+#[cfg(test)]
 mod cancellation;
 #[cfg(test)]
 mod custody;
