@@ -30,6 +30,7 @@ SELECT l.id AS ledger_id, l.at, l.prediction_id, l.job_id, l.client_id, l.campai
            WHEN p.state <> 'succeeded' THEN 'failed'
            -- The same job had bought the very same before.
            WHEN EXISTS (SELECT FROM predictions o WHERE o.job_id = p.job_id AND o.state = 'succeeded' AND o.cost_micros > 0
+                        AND (o.output_lost_at IS NULL OR o.output_digest IS NOT NULL)
                         AND o.model = p.model AND o.input_digest = p.input_digest AND (o.intent_at, o.id) < (p.intent_at, p.id)) THEN 'duplicate'
            WHEN j.state = 'canceled' THEN 'late_cancelled'
            -- Its scene is gone or wants something else now.

@@ -14,6 +14,7 @@ SELECT l.id AS ledger_id, l.at, l.prediction_id, l.job_id, l.client_id, l.campai
            WHEN p.state <> 'succeeded' THEN 'failed'
            -- The same job had bought the very same before.
            WHEN EXISTS (SELECT FROM predictions o WHERE o.job_id = p.job_id AND o.state = 'succeeded' AND o.cost_micros > 0
+                        AND (o.output_lost_at IS NULL OR o.output_digest IS NOT NULL)
                         AND o.model = p.model AND o.input_digest = p.input_digest AND (o.intent_at, o.id) < (p.intent_at, p.id)) THEN 'duplicate'
            WHEN j.state = 'canceled' THEN 'late_cancelled'
            -- Its scene is gone or wants something else now.
@@ -33,6 +34,7 @@ SELECT NULL, at, prediction_id, job_id, client_id, campaign_id, model, micros, '
 -- settlement may: it is spent already, and what comes after it must wait.
 CREATE FUNCTION budget_bill(p_micros bigint) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    LOCK TABLE budgets IN ROW SHARE MODE;
     INSERT INTO budget_periods (budget_id, starts_on, hard_micros)
     SELECT b.id, p.starts_on, b.hard_micros FROM budgets b, budget_period(b.period, b.zone, now()) p
     WHERE b.scope = 'all' ORDER BY b.id

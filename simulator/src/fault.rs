@@ -141,6 +141,8 @@ pub enum Fault {
     Hold,
     /// Run: takes this long instead of the model's median (simulated seconds).
     RunTime { seconds: f64 },
+    /// Run: a model that is billed by GPU time is billed so many seconds when it succeeds.
+    GpuTime { seconds: f64 },
     /// Run: never leaves `starting` until cancelled or past its deadline.
     StuckStarting,
     /// Run: never leaves `processing` until cancelled or past its deadline.
@@ -238,6 +240,7 @@ impl Fault {
             | F::BreakOff => Stage::Http,
             F::Hold
             | F::RunTime { .. }
+            | F::GpuTime { .. }
             | F::StuckStarting
             | F::StuckProcessing
             | F::Fail { .. }

@@ -27,6 +27,9 @@ pub(crate) struct Fate {
     /// Does not end before it is let go.
     #[serde(default)]
     pub(crate) held: bool,
+    /// Milliseconds of GPU time it is billed in the place of the usual, where time is what is billed.
+    #[serde(default)]
+    pub(crate) gpu_ms: Option<u64>,
     /// Fails with this text: before the model starts, or at its end.
     pub(crate) failure: Option<Failure>,
     /// Fails when more than so many of its model run.

@@ -4,7 +4,7 @@
 use crate::fetch;
 use crate::ledger::Charge as Purchase;
 use crate::measure::{self, Quantity};
-use crate::model::Model;
+use crate::model::{Family, Model};
 use crate::price::{self, Charge};
 use crate::record::{OutputFile, Record};
 use crate::rules;
@@ -179,13 +179,17 @@ async fn close(sim: &Arc<Sim>, model: &Model, id: &str, input: &Map<String, Valu
     let ran = record.started_at.is_some();
     let full_ms = model.run_ms_for(input);
     let elapsed_ms = record.started_at.map_or(0, |at| simulated_ms(sim, now - at).min(full_ms));
+    let gpu_ms = record.fate.gpu_ms.filter(|_| model.family == Family::Musicgen);
     record.completed_at = Some(now);
     record.webhook_due = true;
     let charge = match end {
         End::Succeeded(files) => {
             record.status = Status::Succeeded;
             record.files = files;
-            record.metrics = Some(measure::metrics(model, input));
+            record.metrics = Some(match gpu_ms {
+                Some(ms) => measure::times(ms, model.start_ms + ms),
+                None => measure::metrics(model, input),
+            });
             Charge::Full
         }
         End::Failed { error, charge } => {
@@ -202,7 +206,12 @@ async fn close(sim: &Arc<Sim>, model: &Model, id: &str, input: &Map<String, Valu
             if ran { price::of_cancel(model) } else { Charge::None }
         }
     };
-    let (milli, cost) = billed(model, input, charge, elapsed_ms, full_ms);
+    let (milli, cost) = match (charge, gpu_ms) {
+        (Charge::Full, Some(milli)) => {
+            (milli, price::cost(Quantity { milli, unit: "gpu_second" }, price::per_unit(model, input)))
+        }
+        _ => billed(model, input, charge, elapsed_ms, full_ms),
+    };
     sim.ledger.write(purchase(model, &record, milli, cost)).await;
     let closed = sim.book.change(id, |kept| *kept = record);
     let Some(closed) = closed else { return };

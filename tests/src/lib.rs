@@ -3,6 +3,7 @@
 
 pub mod armed;
 pub mod books;
+pub mod creates;
 pub mod film;
 pub mod job;
 pub mod services;

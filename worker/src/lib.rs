@@ -11,6 +11,7 @@ mod health;
 mod limits;
 mod links;
 mod meter;
+mod offers;
 mod orphan_sweep;
 mod purchase;
 pub mod run;

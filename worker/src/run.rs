@@ -4,7 +4,7 @@ use crate::config::{Config, StepSettings};
 use crate::context::Context;
 use crate::limits::{self, Further, Reads};
 use crate::purchase::Pace;
-use crate::{custody, health, meter, orphan_sweep, steps};
+use crate::{custody, health, meter, offers, orphan_sweep, steps};
 use serde_json::json;
 use spool_db::limits::Settings;
 use spool_db::pool::connect;
@@ -75,6 +75,7 @@ pub async fn run(
     spool_db::limits::announce(&mut tx, PROVIDER, limits_of(&config)).await?;
     tx.commit().await?;
     limits::start(pool.clone(), stop.clone());
+    offers::start(pool.clone(), stop.clone());
 
     let sweep_every = Duration::from_secs(config.provider.orphan_sweep_seconds);
     orphan_sweep::keep(pool.clone(), sweep_every, stop.clone());

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use secrecy::SecretString;
-use spool_db::budgets::{self, Budget, Period, Scope, Standing};
-use spool_job::money::Micros;
+use spool_db::budgets::{self, Change, NO_REASON, Period, Scope, Standing};
+use spool_job::money::{Micros, NoAmount};
 use spool_queue::{Bell, TaskId, control};
 use sqlx::PgConnection;
 
@@ -24,13 +24,14 @@ pub(crate) struct Budgets {
 enum Command {
     /// Show all budgets and what their present period has seen.
     List,
-    /// Set a budget. It binds the present period at once; what waits for money looks again.
+    /// Set a budget; what is not given stays. It binds the present period at once; what waits for money goes on in fair order.
     Set(Set),
     /// Remove a budget: nothing limits its scope for that period any more.
     Remove(Which),
     /// Stop all new spending. What is bought already goes on; everything else waits, nothing fails.
     Stop {
         /// For whoever finds it stopped.
+        #[arg(default_value = NO_REASON)]
         why: String,
     },
     /// Lift the stop.
@@ -51,15 +52,27 @@ struct Which {
 struct Set {
     #[command(flatten)]
     which: Which,
-    /// Dollars; above this an alert is raised.
+    /// Dollars, or none; above this an alert is raised.
     #[arg(long)]
-    soft: Option<Micros>,
-    /// Dollars; above this nothing is bought.
-    #[arg(long, required_unless_present = "soft")]
-    hard: Option<Micros>,
-    /// IANA name of the zone whose days and months count, such as Europe/Berlin.
-    #[arg(long, default_value = "UTC")]
-    zone: String,
+    soft: Option<Limit>,
+    /// Dollars, or none; above this nothing is bought.
+    #[arg(long, required_unless_present_any = ["soft", "zone"])]
+    hard: Option<Limit>,
+    /// IANA name of the zone whose days and months count, such as Europe/Berlin; of a new budget UTC when left out.
+    #[arg(long)]
+    zone: Option<String>,
+}
+
+/// A limit, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Limit(Option<Micros>);
+
+impl std::str::FromStr for Limit {
+    type Err = NoAmount;
+
+    fn from_str(text: &str) -> Result<Self, NoAmount> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(Some).map(Self) }
+    }
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -95,14 +108,18 @@ pub(crate) async fn execute(budgets: Budgets) -> Ending {
             Bell::silent()
         }
         Command::Set(set) => {
-            if !budgets::knows_zone(&mut tx, &set.zone).await? {
-                return Err(
-                    format!("{} is not the name of a time zone, such as Europe/Berlin", set.zone).into()
-                );
+            if let Some(zone) = &set.zone
+                && !budgets::knows_zone(&mut tx, zone).await?
+            {
+                return Err(format!("{zone} is not the name of a time zone, such as Europe/Berlin").into());
             }
             let Which { scope, period } = set.which;
-            let budget =
-                Budget { scope, period: period.into(), zone: set.zone, soft: set.soft, hard: set.hard };
+            let period = period.into();
+            let given = |limit: Option<Limit>| limit.map(|Limit(limit)| limit);
+            let change = Change { zone: set.zone, soft: given(set.soft), hard: given(set.hard) };
+            budgets::lock(&mut tx).await?;
+            let before = budgets::show(&mut tx, &scope, period).await?.map(|standing| standing.budget);
+            let budget = change.of(scope, period, before)?;
             budgets::set(&mut tx, &budget).await?;
             show(&mut tx).await?;
             wake_all(&mut tx).await?
@@ -134,10 +151,10 @@ fn user() -> String {
     std::env::var("USER").unwrap_or_else(|_| "a shell".to_owned())
 }
 
-/// There may be money now: everything that waits for some looks again, longest first.
+/// There may be money now: it is offered to those who wait for some, in fair order.
 async fn wake_all(conn: &mut PgConnection) -> Result<Bell, Box<dyn std::error::Error + Send + Sync>> {
     let mut bell = Bell::silent();
-    for task in budgets::waiting(conn).await? {
+    for task in budgets::offer(conn).await? {
         bell.merge(control::wake(conn, TaskId(task)).await?.bell);
     }
     Ok(bell)
@@ -161,4 +178,38 @@ async fn show(conn: &mut PgConnection) -> Result<(), spool_db::error::DbError> {
         println!("ALL SPENDING IS STOPPED since {} by {}: {}", stop.at, stop.by, stop.why);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn read(words: &[&str]) -> Result<Command, clap::Error> {
+        Line::try_parse_from(["budget"].iter().chain(words)).map(|line| line.command)
+    }
+
+    #[test]
+    fn a_stop_needs_no_reason() {
+        let Command::Stop { why } = read(&["stop"]).unwrap() else { panic!("no stop") };
+        assert_eq!(why, NO_REASON);
+        let Command::Stop { why } = read(&["stop", "prices look wrong"]).unwrap() else { panic!("no stop") };
+        assert_eq!(why, "prices look wrong");
+    }
+
+    #[test]
+    fn only_what_is_given_is_set() {
+        let Command::Set(set) = read(&["set", "--hard", "200"]).unwrap() else { panic!("no set") };
+        assert_eq!(set.hard, Some(Limit(Some(Micros(200_000_000)))));
+        assert_eq!((set.soft, set.zone), (None, None));
+        let Command::Set(set) = read(&["set", "--soft", "none"]).unwrap() else { panic!("no set") };
+        assert_eq!((set.soft, set.hard), (Some(Limit(None)), None));
+        assert!(read(&["set"]).is_err(), "nothing to set");
+    }
 }

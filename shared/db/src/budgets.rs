@@ -5,10 +5,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use spool_job::money::Micros;
 use sqlx::PgConnection;
-use std::collections::HashMap;
 use uuid::Uuid;
 
-pub use crate::spend_stop::{Stop, go_on, stop, stopped};
+pub use crate::budget_change::{Change, NoBudget};
+pub use crate::spend_stop::{NO_REASON, Stop, go_on, stop, stopped};
+pub(crate) use crate::spend_waits::job_waits_no_more;
+pub use crate::spend_waits::{
+    Place, Wish, job_waits, offer, offer_while_spending, place, places, wait, waits_no_more,
+};
 
 /// Whose spending is limited.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -206,15 +210,24 @@ pub(crate) async fn bill(conn: &mut PgConnection, cost: Micros) -> Result<(), Db
     Ok(())
 }
 
-/// Sets a budget; the present period is bound by the new limit at once. A new budget counts what its period has seen.
-/// The zone must be one that [`knows_zone`].
+/// Keeps money from being held or settled until this transaction ends, once what is under way has ended: what is then counted is all
+/// there is. For changes of budgets, and before anything else is locked.
+pub async fn lock(conn: &mut PgConnection) -> Result<(), DbError> {
+    sqlx::query!("SELECT budgets_alone()").execute(conn).await.doing("lock the budgets")?;
+    Ok(())
+}
+
+/// Sets a budget; the present period is bound by the new limit at once. A new budget counts what its period has seen, and so does
+/// one whose days begin at another time now. The zone must be one that [`knows_zone`].
 pub async fn set(conn: &mut PgConnection, budget: &Budget) -> Result<(), DbError> {
     const DOING: &str = "set a budget";
+    lock(conn).await?;
     let row = sqlx::query!(
-        r#"INSERT INTO budgets (scope, scope_key, period, zone, soft_micros, hard_micros) VALUES ($1, $2, $3, $4, $5, $6)
+        r#"WITH before AS (SELECT zone FROM budgets WHERE scope = $1 AND scope_key = $2 AND period = $3)
+           INSERT INTO budgets (scope, scope_key, period, zone, soft_micros, hard_micros) VALUES ($1, $2, $3, $4, $5, $6)
            ON CONFLICT (scope, scope_key, period) DO UPDATE
            SET zone = excluded.zone, soft_micros = excluded.soft_micros, hard_micros = excluded.hard_micros, updated_at = now()
-           RETURNING id, xmax = 0 AS "new!""#,
+           RETURNING id, (SELECT zone FROM before) IS DISTINCT FROM $4 AS "other_days!""#,
         budget.scope.word(),
         budget.scope.key(),
         budget.period.as_str(),
@@ -225,8 +238,8 @@ pub async fn set(conn: &mut PgConnection, budget: &Budget) -> Result<(), DbError
     .fetch_one(&mut *conn)
     .await
     .doing(DOING)?;
-    if row.new {
-        sqlx::query!("SELECT budget_begin($1)", row.id).execute(&mut *conn).await.doing(DOING)?;
+    if row.other_days {
+        sqlx::query!("SELECT budget_recount($1)", row.id).execute(&mut *conn).await.doing(DOING)?;
     }
     // The present period and the next: a reservation just after the turn must not meet the old limit.
     sqlx::query!(
@@ -332,66 +345,4 @@ async fn standings(
             })
         })
         .collect()
-}
-
-/// Notes that a task waits for money; a task that waits already keeps its place. Says whether it is new: then it must look once
-/// more, for a limit that was raised just before did not know of it.
-pub async fn wait(conn: &mut PgConnection, task_id: i64, job_id: i64) -> Result<bool, DbError> {
-    let noted = sqlx::query!(
-        "INSERT INTO spend_waits (task_id, job_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        task_id,
-        job_id
-    )
-    .execute(conn)
-    .await
-    .doing("wait for money")?;
-    Ok(noted.rows_affected() == 1)
-}
-
-/// Whether a task of the job waits for money.
-pub async fn job_waits(conn: &mut PgConnection, job_id: i64) -> Result<bool, DbError> {
-    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM spend_waits WHERE job_id = $1) AS "waits!""#, job_id)
-        .fetch_one(conn)
-        .await
-        .doing("look for waits for money")
-}
-
-/// The job has ended: none of its tasks wants money.
-pub(crate) async fn job_waits_no_more(conn: &mut PgConnection, job_id: i64) -> Result<(), DbError> {
-    sqlx::query!("DELETE FROM spend_waits WHERE job_id = $1", job_id)
-        .execute(conn)
-        .await
-        .doing("end the job's waits for money")?;
-    Ok(())
-}
-
-/// The task has its money, or wants none any more.
-pub async fn waits_no_more(conn: &mut PgConnection, task_id: i64) -> Result<(), DbError> {
-    sqlx::query!("DELETE FROM spend_waits WHERE task_id = $1", task_id)
-        .execute(conn)
-        .await
-        .doing("end a wait for money")?;
-    Ok(())
-}
-
-/// Tasks that wait for money, longest first: to be woken when there may be some.
-pub async fn waiting(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
-    sqlx::query_scalar!("SELECT task_id FROM spend_waits ORDER BY since, task_id")
-        .fetch_all(conn)
-        .await
-        .doing("list what waits for money")
-}
-
-/// How many tasks have waited longer for money than each of the job's that waits, whichever limit they wait for: all are woken in
-/// this order.
-pub async fn places(conn: &mut PgConnection, job_id: i64) -> Result<HashMap<i64, u64>, DbError> {
-    let rows = sqlx::query!(
-        r#"SELECT w.task_id, (SELECT count(*) FROM spend_waits b WHERE (b.since, b.task_id) < (w.since, w.task_id)) AS "ahead!"
-           FROM spend_waits w WHERE w.job_id = $1"#,
-        job_id
-    )
-    .fetch_all(conn)
-    .await
-    .doing("look where the tasks of a job stand in line for money")?;
-    Ok(rows.into_iter().map(|row| (row.task_id, row.ahead.unsigned_abs())).collect())
 }

@@ -5,6 +5,7 @@
 //! budgets, ledger, limits, tasks.
 
 pub mod assets;
+mod budget_change;
 pub mod budgets;
 pub mod campaigns;
 pub mod cancellation;
@@ -27,6 +28,8 @@ pub mod revisions;
 pub mod scenes;
 pub mod schema;
 pub mod spend;
+pub mod spend_order;
 mod spend_stop;
+mod spend_waits;
 pub mod waste;
 pub mod webhooks;

@@ -4,6 +4,9 @@ use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+/// Why, where whoever stops spending is in too much of a hurry to say.
+pub const NO_REASON: &str = "stopped by hand, no reason given";
+
 /// The emergency stop, while it is on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {

@@ -74,7 +74,7 @@ pub struct Model {
     pub attempts: u16,
     /// After this many seconds the provider gives up on it by itself.
     pub cancel_after_s: u32,
-    /// For GPU-timed models: GPU seconds for one second of media, as observed.
+    /// For GPU-timed models: GPU seconds for one second of media, as observed. What a run takes at most is `cancel_after_s`.
     pub gpu_seconds_per_second: Option<f64>,
     /// Allowed durations by resolution.
     #[serde(default)]
@@ -241,6 +241,16 @@ impl Model {
         match (self.unit, self.gpu_seconds_per_second) {
             (Unit::GpuSecond, Some(factor)) => (thousandths as f64 * factor).round() as i64,
             _ => thousandths,
+        }
+    }
+
+    /// Thousandths of a billed unit that an order can take at most: what was ordered, or all the time that the provider gives a
+    /// run, for it stops each after `cancel_after_s`.
+    pub fn most_milli_units(&self, thousandths: i64) -> i64 {
+        let expected = self.expected_milli_units(thousandths);
+        match self.unit {
+            Unit::GpuSecond => expected.max(i64::from(self.cancel_after_s) * 1000),
+            Unit::Second | Unit::Image | Unit::Character => expected,
         }
     }
 }

@@ -17,7 +17,8 @@ pub struct Quote {
     pub unit: Micros,
     /// What was ordered at that price.
     pub list: Micros,
-    /// What is held for it: the list price, or what 95 of 100 such calls have cost, whichever is more.
+    /// What is held for it: what it can cost at most as far as the model's description says, or what 95 of 100 such calls have
+    /// cost, whichever is more.
     pub held: Micros,
 }
 
@@ -33,7 +34,8 @@ pub fn quote(
 ) -> Result<Quote, CatalogError> {
     let unit = model.unit_price(day, resolution, audio)?;
     let list = Micros::for_milli_units(unit, model.expected_milli_units(media_ms));
-    let held = learned.map_or(list, |permille| at_permille(list, permille).max(list));
+    let most = Micros::for_milli_units(unit, model.most_milli_units(media_ms));
+    let held = learned.map_or(most, |permille| at_permille(list, permille).max(most));
     Ok(Quote { unit, list, held })
 }
 
@@ -63,17 +65,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_is_held_only_above_the_list_price() {
-        let musician = catalog::find("musicgen", Purpose::Music).unwrap();
-        // 4 s of music: 33 GPU seconds are expected.
+    fn what_was_learned_is_held_only_above_what_was_ordered() {
+        let veo = catalog::find("google/veo-3.1-fast", Purpose::Render).unwrap();
         for (learned, held) in
-            [(None, 46_200), (Some(700), 46_200), (Some(1000), 46_200), (Some(1250), 57_750)]
+            [(None, 400_000), (Some(700), 400_000), (Some(1000), 400_000), (Some(1250), 500_000)]
         {
-            let quote = quote(musician, day(), "", false, 4_000, learned).unwrap();
-            assert_eq!((quote.unit, quote.list), (Micros(1_400), Micros(46_200)));
+            let quote = quote(veo, day(), "1080p", false, 4_000, learned).unwrap();
+            assert_eq!((quote.unit, quote.list), (Micros(100_000), Micros(400_000)));
             assert_eq!(quote.held, Micros(held), "{learned:?}");
         }
         assert_eq!(at_permille(Micros(3), 1001), Micros(4), "rounded up");
+    }
+
+    #[test]
+    fn of_gpu_time_all_is_held_that_the_provider_lets_a_run_take() {
+        let musician = catalog::find("musicgen", Purpose::Music).unwrap();
+        assert_eq!(musician.cancel_after_s, 600);
+        for learned in [None, Some(1250), Some(9000)] {
+            // 4 s of music: 33 GPU seconds are expected.
+            let quote = quote(musician, day(), "", false, 4_000, learned).unwrap();
+            assert_eq!((quote.unit, quote.list), (Micros(1_400), Micros(46_200)));
+            assert_eq!(quote.held, Micros(600 * 1_400), "{learned:?}");
+        }
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn fresh(
         match fault {
             Fault::Hold => fate.held = true,
             Fault::RunTime { seconds } => run_ms = (seconds.max(0.0) * 1000.0) as u64,
+            Fault::GpuTime { seconds } => fate.gpu_ms = Some((seconds.max(0.0) * 1000.0) as u64),
             Fault::StuckStarting => fate.stuck_in = Some(PredictionStatus::Starting),
             Fault::StuckProcessing => fate.stuck_in = Some(PredictionStatus::Processing),
             Fault::Fail { error, before_start, charge } => {

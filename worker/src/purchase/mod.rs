@@ -8,6 +8,7 @@
 pub(crate) mod doubt;
 mod mark;
 mod memo;
+mod money;
 mod order;
 pub(crate) mod orphan;
 mod overdue;

@@ -1,13 +1,12 @@
 //! The one POST: intent first, then one call, then what it said.
 
-use super::{Order, park, price, turn};
+use super::{Order, money, park, price, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
 use serde_json::{Value, json};
-use spool_db::budgets::{self, Decision, Scope, Shortfall};
+use spool_db::budgets::{self, Decision};
 use spool_db::jobs::Parked;
-use spool_db::limits::line;
 use spool_db::predictions::{self, NewIntent, PredictionRow};
 use spool_db::{cancellation, jobs, orphans, progress, scenes};
 use spool_job::money::Micros;
@@ -25,8 +24,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 const OUTAGE_REST: Duration = Duration::from_secs(60);
 /// A POST goes out this soon after its lease was seen to be held, or not at all.
 const LATEST_POST: Duration = Duration::from_millis(1500);
-/// What waits for money looks again this often, should nobody wake it.
-const MONEY_LOOK: Duration = Duration::from_secs(600);
+/// And this soon after it was seen that nobody has stopped spending: a stop is obeyed within a second of its answer.
+const LATEST_AFTER_STOP: Duration = Duration::from_millis(800);
 /// Links in an input outlive the longest deadline a prediction gets.
 const LINK_LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 
@@ -38,6 +37,9 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     drop(conn);
     let estimate = quote.held;
     if let Some(waits) = turn::before(ctx, run, order, estimate).await? {
+        return Ok(waits);
+    }
+    if let Some(waits) = money::before(ctx, run, order, estimate).await? {
         return Ok(waits);
     }
     crash_point!(TurnInSight);
@@ -76,7 +78,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let decision = predictions::intend(&mut tx, &intent).await?;
     if decision != Decision::Held {
         tx.rollback().await?;
-        return wait_for_money(ctx, run, order, estimate, decision).await;
+        return money::lacking(ctx, run, order, estimate, decision).await;
     }
     budgets::waits_no_more(&mut tx, run.task_id().0).await?;
     let data = json!({"prediction_id": id, "model": order.model.slug, "scene_id": order.slot.scene.map(|(id, _)| id),
@@ -91,6 +93,13 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     // Last of the locks: if the lease went while we prepared, nothing of this happens.
     let held_at = Instant::now();
     run.check(&mut tx).await?;
+    // Waiting for locks is over: from here only the commit stands before the POST. The age counts from before the question, so
+    // whatever a stop did not find here is sent by then or not at all.
+    let unstopped_at = Instant::now();
+    if let Some(stop) = budgets::stopped(&mut tx).await? {
+        tx.rollback().await?;
+        return money::lacking(ctx, run, order, estimate, Decision::Stopped { why: stop.why }).await;
+    }
     crash_point!(IntentUncommitted);
     tx.commit().await?;
     crash_point!(IntentWritten);
@@ -98,7 +107,8 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
 
     meter::money("reserved", estimate);
     // A process that stood still since may have lost its lease, and another may be about to rule this intent out.
-    if held_at.elapsed() > LATEST_POST || run.canceled().is_cancelled() {
+    let too_late = held_at.elapsed() > LATEST_POST || unstopped_at.elapsed() > LATEST_AFTER_STOP;
+    if too_late || run.canceled().is_cancelled() {
         let mut tx = ctx.pool.begin().await?;
         predictions::refused(&mut tx, id, "not_sent", "this run stood still before it could send it").await?;
         meter::money("released", estimate);
@@ -110,55 +120,6 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
     crash_point!(Posted);
     record(ctx, run, order, (id, estimate), answer.map(|prediction| prediction.id)).await
-}
-
-/// Nothing is bought and nothing fails: the task waits until the period turns, a limit is raised or the stop is lifted.
-async fn wait_for_money(
-    ctx: &Context,
-    run: &Run,
-    order: &Order,
-    estimate: Micros,
-    decision: Decision,
-) -> Result<Done, Failure> {
-    let (why, until) = match decision {
-        Decision::Short(short) => {
-            (shortage(estimate, &short), short.iter().filter_map(|one| one.turns_at).max())
-        }
-        Decision::Stopped { why } => (format!("spending is stopped: {why}"), None),
-        Decision::Held => return Err(Failure::retry("bad_state", "the money was held after all")),
-    };
-    tracing::info!(job_id = order.slot.job_id, estimate_micros = estimate.0, why, "waits for money");
-    let mut tx = ctx.pool.begin().await?;
-    jobs::lock(&mut tx, order.slot.job_id).await?;
-    if cancellation::requested_at(&mut tx, order.slot.job_id).await?.is_some() {
-        return Ok(Outcome::Cancel { why: "the job was called off".into() }.into());
-    }
-    let parked = Parked { what: "budget", why: why.clone(), until };
-    jobs::park(&mut tx, order.slot.job_id, Some(&parked)).await?;
-    let new = budgets::wait(&mut tx, run.task_id().0, order.slot.job_id).await?;
-    // A turn that cannot be paid for is another's.
-    line::leave(&mut tx, &order.model.provider, run.task_id().0).await?;
-    let turn = until.and_then(|at| (at - ctx.clock.now()).to_std().ok());
-    let rest = if new { Duration::ZERO } else { turn.map_or(MONEY_LOOK, |turn| turn.min(MONEY_LOOK)) };
-    crash_point!(MoneyWaitUncommitted);
-    let done = run.commit(tx, park(rest, why)).await?;
-    crash_point!(MoneyWaitRecorded);
-    Ok(done)
-}
-
-/// One sentence: "$1.60 would pass the daily limit of $150.00 by $0.40".
-fn shortage(estimate: Micros, short: &[Shortfall]) -> String {
-    let limits: Vec<String> = short
-        .iter()
-        .map(|one| {
-            let whose = match &one.scope {
-                Scope::All => String::new(),
-                scope => format!(" of {} {}", scope.word(), scope.key()),
-            };
-            format!("the {} limit{whose} of {} by {}", one.period.adjective(), one.hard, one.missing)
-        })
-        .collect();
-    format!("{estimate} would pass {}", limits.join(" and "))
 }
 
 fn request(ctx: &Context, order: &Order, id: Uuid, input: Value) -> Create {

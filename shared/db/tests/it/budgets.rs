@@ -3,7 +3,6 @@
 use crate::fixture;
 use serde_json::json;
 use spool_db::budgets::{self, Budget, Decision, Period, Scope, Standing};
-use spool_db::jobs::{self, Conclusion};
 use spool_db::predictions::{self, End, Slot};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
@@ -176,23 +175,6 @@ async fn a_new_budget_counts_what_its_period_has_seen(pool: PgPool) {
     assert!(matches!(buy(&mut conn, job, 2, 1).await.1, Decision::Short(_)));
     end(&mut conn, open, PredictionState::Failed, 0).await;
     assert_eq!(buy(&mut conn, job, 2, DOLLAR).await.1, Decision::Held);
-}
-
-#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
-async fn waits_keep_their_place_and_end_with_their_job(pool: PgPool) {
-    let mut conn = pool.acquire().await.unwrap();
-    let (job, other) = (a_job(&mut conn).await, a_job(&mut conn).await);
-    assert!(budgets::wait(&mut conn, 9, job).await.unwrap());
-    assert!(budgets::wait(&mut conn, 1, other).await.unwrap());
-    assert!(!budgets::wait(&mut conn, 9, job).await.unwrap(), "it waits already");
-    assert!(budgets::wait(&mut conn, 2, job).await.unwrap());
-    assert_eq!(budgets::waiting(&mut conn).await.unwrap(), [9, 1, 2]);
-    budgets::waits_no_more(&mut conn, 1).await.unwrap();
-    assert!(!budgets::job_waits(&mut conn, other).await.unwrap());
-    assert!(budgets::job_waits(&mut conn, job).await.unwrap());
-    let failed = Conclusion::Failed { code: "x".into(), error: "x".into() };
-    jobs::conclude(&mut conn, job, &failed).await.unwrap();
-    assert!(budgets::waiting(&mut conn).await.unwrap().is_empty());
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]

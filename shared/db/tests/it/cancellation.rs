@@ -70,7 +70,8 @@ async fn what_is_called_off_waits_for_nothing(pool: PgPool) {
         cost: Micros(1),
     };
     line::join(&mut conn, &ask).await.unwrap();
-    budgets::wait(&mut conn, 2, id).await.unwrap();
+    let wish = budgets::Wish { task_id: 2, job_id: id, share: None, micros: Micros(1) };
+    budgets::wait(&mut conn, &wish).await.unwrap();
     let mut tx = pool.begin().await.unwrap();
     cancellation::request(&mut tx, id, None, "k").await.unwrap();
     tx.commit().await.unwrap();

@@ -1,7 +1,11 @@
 //! Our own tables against a real Postgres, a database per test.
 
 #[cfg(test)]
+mod budget_changes;
+#[cfg(test)]
 mod budgets;
+#[cfg(test)]
+mod buyers;
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
@@ -34,5 +38,9 @@ mod revisions;
 mod schema;
 #[cfg(test)]
 mod spend;
+#[cfg(test)]
+mod spend_order;
+#[cfg(test)]
+mod spend_waits;
 #[cfg(test)]
 mod waste;

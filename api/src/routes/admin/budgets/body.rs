@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use spool_db::budgets::{Budget, Period, Scope, Standing, Stop};
+use spool_db::budgets::{Change, NoBudget, Period, Scope, Standing, Stop};
 use spool_job::money::Micros;
 use utoipa::ToSchema;
 
@@ -100,7 +100,7 @@ pub struct BudgetMeta {
     pub stop: Option<StopJson>,
 }
 
-/// A limit to set.
+/// A limit to set. Of a budget that is there already, what is left out stays, and a limit of `null` is taken away.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"scope": "client", "scope_id": "0190f3a1-7c1e-7000-8000-0123456789ab", "period": "month",
     "zone": "Europe/Berlin", "soft_limit_micros": 40_000_000, "hard_limit_micros": 50_000_000}))]
@@ -114,21 +114,28 @@ pub struct SetBudget {
     /// `day`, `month` or `total`.
     #[schema(value_type = String, pattern = "^(day|month|total)$")]
     pub period: Period,
-    /// IANA name of the zone whose days and months count; `UTC` when left out.
+    /// IANA name of the zone whose days and months count; of a new budget `UTC` when left out.
     #[serde(default)]
     pub zone: Option<String>,
     /// Above this an alert is raised.
-    #[serde(default)]
-    #[schema(minimum = 0)]
-    pub soft_limit_micros: Option<i64>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    pub soft_limit_micros: Option<Option<i64>>,
     /// Above this nothing is bought.
-    #[serde(default)]
-    #[schema(minimum = 0)]
-    pub hard_limit_micros: Option<i64>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<i64>, minimum = 0)]
+    pub hard_limit_micros: Option<Option<i64>>,
+}
+
+/// Tells `null` from a field that is left out.
+#[expect(clippy::option_option, reason = "both mean something")]
+fn given<'de, D: serde::Deserializer<'de>>(field: D) -> Result<Option<Option<i64>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 impl SetBudget {
-    pub fn check(self) -> Result<Budget, ApiError> {
+    /// Whose budget, and what to change of it.
+    pub fn check(self) -> Result<(Scope, Period, Change), ApiError> {
         let mut invalid = Invalid::default();
         let scope = Scope::parse(&self.scope, &self.scope_id);
         if scope.is_none() {
@@ -137,25 +144,27 @@ impl SetBudget {
         for (name, limit) in
             [("soft_limit_micros", self.soft_limit_micros), ("hard_limit_micros", self.hard_limit_micros)]
         {
-            if limit.is_some_and(|limit| limit < 0) {
+            if limit.flatten().is_some_and(|limit| limit < 0) {
                 invalid.add(name, "must not be less than 0");
             }
         }
-        if self.soft_limit_micros.zip(self.hard_limit_micros).is_some_and(|(soft, hard)| soft > hard) {
-            invalid.add("soft_limit_micros", "must not be above the hard limit");
-        }
-        if self.soft_limit_micros.is_none() && self.hard_limit_micros.is_none() {
+        invalid.finish()?;
+        let limit = |limit: Option<Option<i64>>| limit.map(|limit| limit.map(Micros));
+        let (soft, hard) = (limit(self.soft_limit_micros), limit(self.hard_limit_micros));
+        Ok((scope.unwrap_or(Scope::All), self.period, Change { zone: self.zone, soft, hard }))
+    }
+}
+
+/// What is wrong with the limits, at the field that it is about.
+pub fn refused(why: NoBudget) -> ApiError {
+    let mut invalid = Invalid::default();
+    match why {
+        NoBudget::NoLimit => {
             invalid.add("hard_limit_micros", "or soft_limit_micros is needed; DELETE removes a budget");
         }
-        invalid.finish()?;
-        Ok(Budget {
-            scope: scope.unwrap_or(Scope::All),
-            period: self.period,
-            zone: self.zone.unwrap_or_else(|| "UTC".to_owned()),
-            soft: self.soft_limit_micros.map(Micros),
-            hard: self.hard_limit_micros.map(Micros),
-        })
+        NoBudget::SoftAboveHard => invalid.add("soft_limit_micros", "must not be above the hard limit"),
     }
+    invalid.finish().err().unwrap_or_else(|| ApiError::internal(why))
 }
 
 /// Which budget.
@@ -172,10 +181,10 @@ pub struct WhichBudget {
 }
 
 /// Why spending is stopped.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct StopSpending {
-    /// For whoever finds it stopped.
+    /// For whoever finds it stopped; left out, it says that nobody gave a reason.
     #[serde(default)]
-    #[schema(required = true, nullable = false, min_length = 1, max_length = 500)]
+    #[schema(nullable = false, min_length = 1, max_length = 500)]
     pub why: Option<String>,
 }

@@ -12,10 +12,10 @@ use sqlx::PgConnection;
 
 use crate::error::ApiError;
 
-/// There may be money now: everything that waits for some looks again, longest first.
+/// There may be money now: it is offered to those who wait for some, in fair order.
 async fn wake_all(conn: &mut PgConnection) -> Result<Bell, ApiError> {
     let mut bell = Bell::silent();
-    for task in budgets::waiting(conn).await? {
+    for task in budgets::offer(conn).await? {
         bell.merge(control::wake(conn, TaskId(task)).await.map_err(ApiError::internal)?.bell);
     }
     Ok(bell)

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use spool_db::budgets;
+use spool_db::budgets::{self, NO_REASON};
 
 use super::body::{StopJson, StopSpending};
 use super::wake_all;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::ApiError;
-use crate::extract::json::ApiJson;
+use crate::extract::json::OptionalJson;
 use crate::state::AppState;
 use crate::validation::Invalid;
 
@@ -20,10 +20,10 @@ use crate::validation::Invalid;
 pub async fn stop(
     State(state): State<AppState>,
     caller: Caller,
-    ApiJson(body): ApiJson<StopSpending>,
+    OptionalJson(body): OptionalJson<StopSpending>,
 ) -> Result<Json<StopJson>, ApiError> {
     let mut invalid = Invalid::default();
-    let why = invalid.required_text("why", body.why, 500);
+    let why = invalid.required_text("why", body.why.or_else(|| Some(NO_REASON.to_owned())), 500);
     invalid.finish()?;
     let mut transaction = state.db.begin().await?;
     budgets::stop(&mut transaction, &why, &caller.key_id).await?;
