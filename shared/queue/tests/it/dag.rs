@@ -169,7 +169,8 @@ async fn a_running_task_hands_its_place_to_a_task_it_adds(pool: PgPool) {
         spool_queue::inspect::tasks_of_group(&mut pool.acquire().await.unwrap(), "added").await.unwrap();
     assert_eq!(added.len(), 3);
     assert!(
-        added.iter().all(|task| task.state == TaskState::Succeeded && task.finished_at <= child.started_at)
+        added.iter().all(|task| task.state == TaskState::Succeeded && task.finished_at <= child.started_at),
+        "{child:#?} after {added:#?}"
     );
     // Nothing waits any more, so nobody can take the place.
     let mut batch = Batch::new();
