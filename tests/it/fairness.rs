@@ -27,7 +27,7 @@ async fn callers(system: &System) -> Vec<String> {
 }
 
 async fn client_of(system: &System, campaign: &str) -> Value {
-    system.get(&format!("/api/v3/campaigns/{campaign}")).await["data"]["client_id"].clone()
+    system.get(&format!("/api/v3/campaigns/{campaign}")).await["data"]["clientId"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
