@@ -145,22 +145,18 @@ async fn record(
     jobs::lock(&mut tx, order.slot.job_id).await?;
     let error = match answer {
         Ok(external_id) => {
-            if !predictions::submitted(&mut tx, id, &external_id, false).await? {
-                tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
+            let ours = predictions::submitted(&mut tx, id, &external_id, false).await?;
+            if !ours {
                 orphans::late(&mut tx, id, &external_id).await?;
-                if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&external_id).await) {
-                    tracing::error!(
-                        external_id,
-                        error = &error as &dyn std::error::Error,
-                        "could not call it off"
-                    );
-                }
             }
             turn::answered(&mut tx, order, None).await?;
             crash_point!(SubmitUncommitted);
-            let done = run.commit(tx, park(first_look, "rendering")).await?;
+            let done = run.commit(tx, park(first_look, "rendering")).await;
             crash_point!(SubmitRecorded);
-            return Ok(done);
+            if !ours {
+                call_off(ctx, run, id, &external_id).await;
+            }
+            return Ok(done?);
         }
         Err(error) => error,
     };
@@ -198,6 +194,15 @@ async fn record(
         crash_point!(RefusalRecorded);
     }
     Ok(done)
+}
+
+/// The row was settled without this run, so nobody wants what it bought. Should this fail, the sweep for orphans does it.
+async fn call_off(ctx: &Context, run: &Run, id: Uuid, external_id: &str) {
+    tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
+    ctx.reads.token_or_go(&ctx.pool, run).await;
+    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id).await) {
+        tracing::error!(external_id, error = &error as &dyn std::error::Error, "could not call it off");
+    }
 }
 
 /// An intent stands that this run did not write: the run that did may have posted before it died.
