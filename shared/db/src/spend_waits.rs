@@ -114,7 +114,10 @@ pub async fn offer(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
     .doing(DOING)?;
     offers.retain(|offer| marked.contains(&offer.task));
     remember(conn, &offers).await?;
-    Ok(offers.into_iter().map(|offer| offer.task).collect())
+    // Tasks are locked in the order of their ids by all who lock many.
+    let mut woken: Vec<i64> = offers.into_iter().map(|offer| offer.task).collect();
+    woken.sort_unstable();
+    Ok(woken)
 }
 
 /// The same from time to time: nobody is woken in vain while spending is stopped.
