@@ -65,7 +65,7 @@ pub async fn run(
         fetch: config.media.fetch_allow.parse()?,
         signer: LinkSigner::new(&config.links.signing_key)?,
         reads,
-        pace: Pace::default(),
+        pace: Pace::new(config.provider.reads_per_minute),
         public_base_url: config.links.public_base_url.as_str().trim_end_matches('/').to_owned(),
         clock: Arc::new(clock),
         settings: StepSettings { submit_settle: Duration::from_secs(config.provider.submit_settle_seconds) },

@@ -5,21 +5,25 @@ use crate::context::Context;
 use spool_db::predictions;
 use spool_queue::Failure;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Looks in a second by all workers together: two fifths of what the provider allows for everything but creating (3,000 a
-/// minute). The rest is for the looks that webhooks cause, for lists and for cancels.
-const LOOKS_PER_SECOND: f64 = 20.0;
+/// Looks by all workers together, as a part of what the provider allows for everything but creating. The rest is for the looks
+/// that webhooks cause, for lists and for cancels.
+const PART_OF_READS: f64 = 0.4;
 /// For so long a count of what is in flight is good enough.
 const FRESH: Duration = Duration::from_secs(5);
 /// Rests differ by this share in both directions, so that what began together does not come together.
 const SPREAD: f64 = 0.2;
 
 /// What is in flight at each provider, as this process last saw it.
-#[derive(Debug, Default)]
-pub(crate) struct Pace(Mutex<HashMap<String, Seen>>);
+#[derive(Debug)]
+pub(crate) struct Pace {
+    looks_per_second: f64,
+    seen: Mutex<HashMap<String, Seen>>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -28,6 +32,12 @@ struct Seen {
 }
 
 impl Pace {
+    /// For an account that takes so many reads a minute.
+    pub(crate) fn new(reads_per_minute: NonZeroU32) -> Self {
+        let looks_per_second = f64::from(reads_per_minute.get()) / 60.0 * PART_OF_READS;
+        Self { looks_per_second, seen: Mutex::default() }
+    }
+
     /// How long a prediction rests after it was looked at, `submitted_for` so long and looked at `polls` times.
     pub(super) async fn rest(
         &self,
@@ -37,31 +47,31 @@ impl Pace {
         submitted_for: Duration,
         polls: i32,
     ) -> Result<Duration, Failure> {
-        let rest = rest(submitted_for, self.in_flight(ctx, provider).await?);
+        let rest = rest(submitted_for, self.in_flight(ctx, provider).await?, self.looks_per_second);
         Ok(rest.mul_f64(1.0 + SPREAD * lean(id, polls)))
     }
 
     async fn in_flight(&self, ctx: &Context, provider: &str) -> Result<i64, Failure> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(provider).copied();
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).get(provider).copied();
         if let Some(seen) = seen.filter(|seen| seen.at.elapsed() < FRESH) {
             return Ok(seen.in_flight);
         }
         let mut conn = ctx.read().await?;
         let in_flight = predictions::in_flight(&mut conn, provider).await?;
         let seen = Seen { at: Instant::now(), in_flight };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.to_owned(), seen);
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(provider.to_owned(), seen);
         Ok(in_flight)
     }
 }
 
 /// Eager at first, patient later, and never more often than all together may.
-fn rest(submitted_for: Duration, in_flight: i64) -> Duration {
+fn rest(submitted_for: Duration, in_flight: i64, looks_per_second: f64) -> Duration {
     let by_age = match submitted_for.as_secs() {
         0..30 => Duration::from_secs(2),
         30..120 => Duration::from_secs(5),
         _ => Duration::from_secs(10),
     };
-    by_age.max(Duration::from_secs_f64(in_flight.max(0) as f64 / LOOKS_PER_SECOND))
+    by_age.max(Duration::from_secs_f64(in_flight.max(0) as f64 / looks_per_second))
 }
 
 /// A number between -1 and 1 that differs from prediction to prediction and from look to look.
@@ -78,15 +88,18 @@ mod tests {
     #[test]
     fn looks_grow_patient_with_age() {
         for (after, seconds) in [(0, 2), (29, 2), (30, 5), (119, 5), (120, 10), (3600, 10)] {
-            assert_eq!(rest(Duration::from_secs(after), 1), Duration::from_secs(seconds));
+            assert_eq!(rest(Duration::from_secs(after), 1, 20.0), Duration::from_secs(seconds));
         }
     }
 
     #[test]
     fn all_together_stay_below_the_account_s_rate() {
-        for in_flight in [41, 200, 2_000, 50_000] {
-            let looks = in_flight as f64 / rest(Duration::ZERO, in_flight).as_secs_f64();
-            assert!(looks <= LOOKS_PER_SECOND + 0.01, "{in_flight} in flight make {looks} looks a second");
+        for reads_per_minute in [60, 3_000] {
+            let most = Pace::new(NonZeroU32::new(reads_per_minute).unwrap()).looks_per_second;
+            for in_flight in [41, 200, 2_000, 50_000] {
+                let looks = in_flight as f64 / rest(Duration::ZERO, in_flight, most).as_secs_f64();
+                assert!(looks <= most + 0.01, "{in_flight} in flight make {looks} looks a second");
+            }
         }
     }
 
