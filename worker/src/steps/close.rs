@@ -14,8 +14,8 @@ use spool_queue::{Bell, Done, Failure, Handler, Outcome, RetryPolicy, Run, TaskI
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often it is looked whether all of it has ended.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How soon it is looked again whether all of it has ended, at first and in the end: what is in doubt waits for a person.
+const LOOK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// The step.
 pub(super) struct Close(pub(super) Arc<Context>);
@@ -40,7 +40,7 @@ impl Handler for Close {
         };
         if let Some(why) = not_yet(&mut tx, &run, task.job_id).await? {
             let (why, bell) = why;
-            return Ok(run.commit_with(tx, Outcome::park_in(LOOK_AGAIN, why), bell).await?);
+            return Ok(run.commit_with(tx, Outcome::park_in(rest(run.parks()), why), bell).await?);
         }
         let called_off = cancellation::requested_at(&mut tx, task.job_id).await?.is_some();
         // A job that is canceled before anything ran is still only approved.
@@ -68,6 +68,12 @@ impl Handler for Close {
         tracing::info!(job.id = task.job_id, ?end, "the job is over");
         Ok(done)
     }
+}
+
+/// Every second for a while, then less and less often.
+fn rest(looks: u32) -> Duration {
+    let (first, last) = LOOK_AGAIN;
+    first.saturating_mul(1 + looks / 10).min(last)
 }
 
 /// A job is not over while something of it runs or holds money: tasks that were added to wind it up, and predictions whose own task
