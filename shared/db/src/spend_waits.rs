@@ -83,8 +83,8 @@ pub async fn wait(conn: &mut PgConnection, wish: &Wish<'_>) -> Result<(), DbErro
     Ok(())
 }
 
-/// Offers what the budgets leave to those who wait, in fair order; the caller wakes them. While spending is stopped they wake to
-/// hear of it.
+/// Offers what the budgets leave to those who wait, in fair order; the caller wakes them in the order given, which is that of
+/// their ids. While spending is stopped they wake to hear of it.
 pub async fn offer(conn: &mut PgConnection) -> Result<Vec<i64>, DbError> {
     const DOING: &str = "offer money";
     let waiting = fitting(conn).await?;

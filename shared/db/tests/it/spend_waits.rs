@@ -59,7 +59,7 @@ async fn a_flood_and_a_few_share_what_a_raised_limit_gives(pool: PgPool) {
     assert!(budgets::offer(&mut conn).await.unwrap().is_empty(), "there is nothing");
     let mut hard = 0;
     // By one, by one, by four, by four: each has had half, until the few have all they want.
-    for (more, offered) in [(1, vec![1]), (1, vec![101]), (4, vec![2, 102, 3, 103]), (4, vec![4, 104, 5, 6])]
+    for (more, offered) in [(1, vec![1]), (1, vec![101]), (4, vec![2, 3, 102, 103]), (4, vec![4, 5, 6, 104])]
     {
         hard += more * PRICE;
         limit(&mut conn, Scope::All, hard).await;
@@ -151,7 +151,10 @@ async fn waits_keep_their_place_and_end_with_their_job(pool: PgPool) {
     budgets::waits_no_more(&mut conn, 1).await.unwrap();
     assert!(!budgets::job_waits(&mut conn, other).await.unwrap());
     assert!(budgets::job_waits(&mut conn, job).await.unwrap());
-    assert_eq!(budgets::offer(&mut conn).await.unwrap(), [9, 2]);
+    for (hard, offered) in [(PRICE, 9), (2 * PRICE, 2)] {
+        limit(&mut conn, Scope::All, hard).await;
+        assert_eq!(budgets::offer(&mut conn).await.unwrap(), [offered]);
+    }
     let failed = Conclusion::Failed { code: "x".into(), error: "x".into() };
     jobs::conclude(&mut conn, job, &failed).await.unwrap();
     assert!(!budgets::job_waits(&mut conn, job).await.unwrap());
