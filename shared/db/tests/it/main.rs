@@ -9,6 +9,8 @@ mod custody;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod limits;
@@ -30,6 +32,8 @@ mod purchases;
 mod revisions;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod signals;
 #[cfg(test)]
 mod spend;
 #[cfg(test)]
