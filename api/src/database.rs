@@ -2,10 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
+use spool_queue::Bell;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::error::ApiError;
+use crate::idempotency::KeyedRequest;
 
 #[derive(Clone)]
 pub struct Database {
@@ -19,26 +21,50 @@ impl Database {
         Self { pool, pooler }
     }
 
+    /// Whether a pooler in transaction mode stands before the database.
+    pub fn is_pooled(&self) -> bool {
+        self.pooler
+    }
+
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// Starts a transaction; dropping it undoes everything.
+    /// Tells the workers what was committed; for a request with an `Idempotency-Key`, once it is.
+    pub async fn ring(&self, bell: Bell) {
+        match KeyedRequest::current() {
+            Some(request) => request.ring(bell).await,
+            None => bell.ring(&self.pool).await,
+        }
+    }
+
+    /// Starts a transaction; dropping it undoes everything. For a request with an `Idempotency-Key` it enters that key, and fails
+    /// when the request was carried out before.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        self.pool.begin().await.map_err(unavailable)
+        match KeyedRequest::current() {
+            Some(request) => request.begin(&self.pool).await,
+            None => self.pool.begin().await.map_err(unavailable),
+        }
     }
 
     pub async fn read(&self) -> Result<Reading, ApiError> {
+        if let Some(request) = KeyedRequest::current() {
+            request.settle().await?;
+        }
         if self.pooler {
-            return self.begin().await.map(Reading::InTransaction);
+            return self.pool.begin().await.map(Reading::InTransaction).map_err(unavailable);
         }
         self.pool.acquire().await.map(Reading::Plain).map_err(unavailable)
     }
 }
 
-/// Commits, with the refusal a caller can understand when that fails.
+/// Commits, with the refusal a caller can understand when that fails. For a request with an `Idempotency-Key` it commits together
+/// with the answer (see [`crate::idempotency`]).
 pub async fn commit(transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
-    transaction.commit().await.map_err(unavailable)
+    match KeyedRequest::current() {
+        Some(request) => request.keep(transaction).await,
+        None => transaction.commit().await.map_err(unavailable),
+    }
 }
 
 fn unavailable(error: sqlx::Error) -> ApiError {

@@ -34,3 +34,31 @@ pub fn bytes_in(count: u64) {
 pub fn bytes_out(count: u64) {
     metrics::counter!(names::MEDIA_BYTES, "direction" => "out").increment(count);
 }
+
+/// What came of a request with an `Idempotency-Key`: `new`, `replayed`, `conflict` or `mismatch`.
+pub fn idempotency(result: &'static str) {
+    metrics::counter!(names::IDEMPOTENCY, "result" => result).increment(1);
+}
+
+/// Where the answer to a status poll came from: `hit`, `joined`, `revalidated` or `miss`.
+pub fn status_cache(result: &'static str) {
+    metrics::counter!(names::STATUS_CACHE, "result" => result).increment(1);
+}
+
+/// Counts an open stream for as long as it lives.
+#[derive(Debug)]
+pub struct OpenStream(&'static str);
+
+impl OpenStream {
+    /// `events` or `wait`.
+    pub fn new(kind: &'static str) -> Self {
+        metrics::gauge!(names::HTTP_STREAMS, "kind" => kind).increment(1.0);
+        Self(kind)
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        metrics::gauge!(names::HTTP_STREAMS, "kind" => self.0).decrement(1.0);
+    }
+}

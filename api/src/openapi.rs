@@ -2,9 +2,12 @@
 //! errors that layers and extractors give) is added here once, so that no handler can forget it.
 
 use utoipa::OpenApi as _;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder, SecurityRequirement};
+use utoipa::openapi::{
+    Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, SecurityRequirement,
+};
 
 use crate::error::{Code, Problem};
 
@@ -73,10 +76,32 @@ pub fn base() -> OpenApi {
 /// Adds to each operation what its door and its shape imply.
 pub fn complete(document: &mut OpenApi, door: Door) {
     for (path, item) in &mut document.paths.paths {
+        if let (Some(post), Door::Key | Door::Admin) = (&mut item.post, door) {
+            take_keys(post);
+        }
         for operation in operations(item) {
             complete_operation(operation, path, door);
         }
     }
+}
+
+/// Every POST behind a key may be sent again under the same key.
+fn take_keys(operation: &mut Operation) {
+    let header = ParameterBuilder::new()
+        .name("idempotency-key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "A word of yours, 1 to 255 visible characters: the same request with the same word is carried out once within 24 hours and \
+             gets the same answer, marked with `idempotency-replayed`",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(255))))
+        .build();
+    operation.parameters.get_or_insert_default().push(header);
+    let busy = "The same request is under way, or was cut off half way";
+    operation.responses.responses.entry("409".to_owned()).or_insert_with(|| RefOr::T(problem(busy)));
+    let other = "The `idempotency-key` was used for another request, or the body says something that cannot be; see `details`";
+    operation.responses.responses.entry("422".to_owned()).or_insert_with(|| RefOr::T(problem(other)));
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {

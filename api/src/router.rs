@@ -13,7 +13,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::layers::{api_key, headers, link, panic, problem, request_id, request_log};
+use crate::layers::{
+    api_key, headers, idempotency, link, own_writes, panic, problem, request_id, request_log,
+};
 use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
 use crate::openapi::{self, Door};
 use crate::routes::openapi::Document;
@@ -53,7 +55,11 @@ fn keyed() -> Routes {
         .routes(routes!(assets::show::show))
         .routes(routes!(jobs::from_image_pairs::create))
         .routes(routes!(jobs::from_property_photos::create))
-        .routes(routes!(jobs::show::show))
+        .routes(routes!(jobs::list::list))
+        .routes(routes!(jobs::show::show, jobs::remove::remove))
+        .routes(routes!(jobs::events::stream))
+        .routes(routes!(jobs::actions::act))
+        .routes(routes!(jobs::duplicate::duplicate))
         .routes(routes!(jobs::explain::explain))
         .routes(routes!(jobs::approve::approve))
         .routes(routes!(jobs::cancel::cancel))
@@ -61,7 +67,17 @@ fn keyed() -> Routes {
         .routes(routes!(jobs::retry::retry_job))
         .routes(routes!(jobs::retry_many::retry_many))
         .routes(routes!(scenes::list::list))
-        .routes(routes!(scenes::show::show))
+        .routes(routes!(
+            scenes::show::show,
+            scenes::update::put,
+            scenes::update::patch,
+            scenes::remove::remove
+        ))
+        .routes(routes!(scenes::regenerate::regenerate))
+        .routes(routes!(scenes::reorder::reorder))
+        .routes(routes!(scenes::refine::refine))
+        .routes(routes!(videos::gallery::generated))
+        .routes(routes!(videos::gallery::ai_videos))
 }
 
 /// A key, or a signed link: `<img>` and `<video>` can send no header.
@@ -120,6 +136,9 @@ pub fn document() -> OpenApi {
 pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Error> {
     let by_method = middleware::from_fn_with_state(state.clone(), api_key::by_method);
     let admin = middleware::from_fn_with_state(state.clone(), api_key::admin);
+    // Around the handlers, within the key check: a key of theirs is theirs alone.
+    let idempotent = middleware::from_fn_with_state(state.clone(), idempotency::layer);
+    let own_writes = middleware::from_fn_with_state(state.clone(), own_writes::layer);
     let link_or_key = middleware::from_fn_with_state(state.clone(), link::link_or_key);
     let link_only = middleware::from_fn_with_state(state.clone(), link::link_only);
 
@@ -130,10 +149,15 @@ pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Erro
 
     let routes: Router<AppState> = Router::new()
         .merge(open())
-        .merge(Router::from(keyed()).route_layer(by_method))
+        .merge(
+            Router::from(keyed())
+                .route_layer(idempotent.clone())
+                .route_layer(own_writes)
+                .route_layer(by_method),
+        )
         .merge(Router::from(keyed_or_linked()).route_layer(link_or_key))
         .merge(Router::from(linked()).route_layer(link_only))
-        .merge(Router::from(administered()).route_layer(admin));
+        .merge(Router::from(administered()).route_layer(idempotent).route_layer(admin));
 
     Ok(routes
         .with_state(state)

@@ -22,11 +22,12 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{ConfigError, ServeArgs};
 use crate::database::Database;
 use crate::defaults::JobDefaults;
+use crate::feed::{self, Feed};
 use crate::links::Links;
 use crate::router::app;
-use crate::spend_gauges;
 use crate::state::{AppState, Parts};
 use crate::webhook_secret::WebhookSecret;
+use crate::{idempotency_sweep, spend_gauges};
 
 /// Uploads are decoded and thumbnails made by at most this many FFmpegs: rendering is the workers' business.
 const FFMPEG_PARALLEL: usize = 2;
@@ -55,15 +56,14 @@ pub struct Server {
     listener: TcpListener,
     app: Router,
     address: SocketAddr,
-    db: Database,
+    state: AppState,
 }
 
 impl Server {
     pub async fn bind(args: &ServeArgs, metrics: Metrics) -> Result<Self, ServerError> {
         args.check()?;
         let state = state(args).await?;
-        let db = state.db.clone();
-        let app = app(state, metrics).map_err(ServerError::Document)?;
+        let app = app(state.clone(), metrics).map_err(ServerError::Document)?;
         let wanted = args.listen.address;
         let listening = async {
             let listener = TcpListener::bind(wanted).await?;
@@ -72,7 +72,7 @@ impl Server {
         };
         let (listener, address) =
             listening.await.map_err(|source| ServerError::Listen { address: wanted, source })?;
-        Ok(Self { listener, app, address, db })
+        Ok(Self { listener, app, address, state })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -81,7 +81,9 @@ impl Server {
 
     /// Serves until `stop`, then lets answers in progress end, but not for ever.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
-        tokio::spawn(spend_gauges::keep(self.db, stop.clone()));
+        tokio::spawn(spend_gauges::keep(self.state.db.clone(), stop.clone()));
+        tokio::spawn(idempotency_sweep::keep(self.state.db.clone(), stop.clone()));
+        tokio::spawn(feed::listen::keep(self.state, stop.clone()));
         // Answers are small and written at once: waiting for more to send only adds latency.
         let listener = self.listener.tap_io(|stream| {
             stream.set_nodelay(true).ok();
@@ -136,6 +138,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
             given(args.provider.replicate_webhook_secret.as_ref()).cloned(),
             account,
         ),
+        feed: Feed::new(feed::LIFE),
     }))
 }
 

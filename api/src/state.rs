@@ -9,6 +9,7 @@ use spool_provider::guard::FetchPolicy;
 
 use crate::database::Database;
 use crate::defaults::JobDefaults;
+use crate::feed::Feed;
 use crate::links::Links;
 use crate::webhook_secret::WebhookSecret;
 
@@ -26,6 +27,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Without one every webhook is refused.
     pub webhook_secret: WebhookSecret,
+    /// What is known of jobs without asking.
+    pub feed: Feed,
 }
 
 impl AppState {

@@ -2,7 +2,9 @@
 
 pub mod api_key;
 pub mod headers;
+pub mod idempotency;
 pub mod link;
+pub mod own_writes;
 pub mod panic;
 pub mod problem;
 pub mod request_id;

@@ -105,7 +105,7 @@ async fn record(
     };
     commit(transaction).await?;
     if let Some(woken) = woken {
-        woken.bell.ring(state.db.pool()).await;
+        woken.state.db.ring(bell).await;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -11,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use spool_api::database::Database;
 use spool_api::defaults::JobDefaults;
+use spool_api::feed::Feed;
 use spool_api::links::Links;
 use spool_api::router;
 use spool_api::state::{AppState, Parts};
@@ -87,6 +89,12 @@ pub(crate) async fn start(pool: PgPool) -> TestApp {
 }
 
 pub(crate) async fn start_with(pool: PgPool, fetch_allow: &str) -> TestApp {
+    // Nothing is kept: tests change rows behind the API's back.
+    start_keeping(pool, fetch_allow, Duration::ZERO).await
+}
+
+/// Starts an API that keeps answers to status polls for `life`.
+pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duration) -> TestApp {
     spool_provider::http::install_crypto();
     spool_db::schema::migrate(&pool).await.expect("our schema");
     spool_queue::migrate(&pool).await.expect("the queue's schema");
@@ -107,6 +115,7 @@ pub(crate) async fn start_with(pool: PgPool, fetch_allow: &str) -> TestApp {
         },
         clock: Arc::new(clock.clone()),
         webhook_secret: WebhookSecret::new(Some(SecretString::from(WEBHOOK_SECRET)), None),
+        feed: Feed::new(life),
     });
     let router = router::app(state.clone(), metrics::install()).expect("the document is written");
     let mut app = TestApp { router, pool, state, clock, key: String::new(), _media: media };
@@ -187,6 +196,19 @@ impl TestApp {
         let (content_type, body) = form.finish();
         let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, content_type);
         self.send(request.body(Body::from(body)).expect("a request")).await
+    }
+
+    pub(crate) async fn post_keyed(&self, path: &str, key: &str, body: &Value) -> Answer {
+        let request = self.request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
+        let request = request.header("idempotency-key", key);
+        self.send(request.body(Body::from(body.to_string())).expect("a request")).await
+    }
+
+    /// A job of one clip of a new campaign.
+    pub(crate) async fn job(&self) -> i64 {
+        let body = json!({"campaign_id": self.lodge().await, "num_pairs": 1, "clip_duration": 4});
+        let job = self.post("/api/v3/jobs/from-image-pairs", body).await.is(201);
+        job["job_id"].as_i64().expect("a number")
     }
 
     pub(crate) async fn client(&self, name: &str) -> Uuid {

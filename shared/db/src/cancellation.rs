@@ -35,7 +35,7 @@ pub async fn request(
     const DOING: &str = "cancel the job";
     let Some(row) = sqlx::query!(
         r#"SELECT state, cancel_requested_at IS NOT NULL AS "asked!" FROM jobs
-           WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE"#,
+           WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE"#,
         job_id,
         owner,
     )

@@ -34,7 +34,7 @@ pub async fn job(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resul
     const DOING: &str = "read the job to explain";
     let row = sqlx::query!(
         r#"SELECT now() AS "at!", client_id, campaign_id, state, spec, estimate_micros, error_code, error, partial, approved_at, finished_at
-           FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)"#,
+           FROM jobs WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2)"#,
         id,
         owner,
     )

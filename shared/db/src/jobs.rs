@@ -133,7 +133,7 @@ pub async fn show(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resu
         "SELECT id, type AS kind, state, revision, version, client_id, campaign_id, video_name, parameters, spec, estimate,
                 progress_percent, stage, parked, parked_why, parked_until, partial, error_code, error, clips_digest, video_digest,
                 thumbnail_digest, inserted_at, updated_at, approved_at, finished_at
-         FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+         FROM jobs WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2)",
         id,
         owner,
     )
@@ -197,7 +197,7 @@ pub async fn version(
 ) -> Result<Option<Version>, DbError> {
     const DOING: &str = "read the job's version";
     sqlx::query!(
-        "SELECT version, state, stage FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2)",
+        "SELECT version, state, stage FROM jobs WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2)",
         id,
         owner
     )
@@ -232,7 +232,7 @@ pub enum Approval {
 pub async fn approve(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Approval, DbError> {
     const DOING: &str = "approve the job";
     let Some(row) = sqlx::query!(
-        "SELECT state, revision, client_id, spec FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
+        "SELECT state, revision, client_id, spec FROM jobs WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
         id,
         owner,
     )

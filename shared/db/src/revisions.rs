@@ -2,6 +2,7 @@
 
 use crate::error::{DbError, Doing};
 use crate::progress;
+use crate::storyboard::{self, SceneEdit};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use spool_job::money::Micros;
@@ -40,10 +41,31 @@ pub struct Reopened {
 /// Opens a failed or canceled job that had once been approved. The caller inserts the DAG before it commits. A second call finds
 /// it approved.
 pub async fn reopen(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Reopening, DbError> {
+    open(conn, id, owner, None).await
+}
+
+/// Opens a job that has ended, with or without a video, to make a new clip of one of its scenes. The caller has looked that the
+/// scene is of this job, and inserts the DAG before it commits.
+pub async fn regenerate(
+    conn: &mut PgConnection,
+    id: i64,
+    owner: Option<Uuid>,
+    scene: Uuid,
+    new: &SceneEdit,
+) -> Result<Reopening, DbError> {
+    open(conn, id, owner, Some((scene, new))).await
+}
+
+async fn open(
+    conn: &mut PgConnection,
+    id: i64,
+    owner: Option<Uuid>,
+    renewed: Option<(Uuid, &SceneEdit)>,
+) -> Result<Reopening, DbError> {
     const DOING: &str = "open the job again";
     let Some(row) = sqlx::query!(
         r#"SELECT state, revision, client_id, spec, approved_at IS NOT NULL AS "was_approved!" FROM jobs
-           WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE"#,
+           WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE"#,
         id,
         owner,
     )
@@ -59,7 +81,7 @@ pub async fn reopen(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Re
     if !state.is_final() {
         return Ok(Reopening::Running(state));
     }
-    if state == JobState::Completed || !row.was_approved {
+    if (state == JobState::Completed && renewed.is_none()) || !row.was_approved {
         return Ok(Reopening::Refused(state));
     }
     let spec = serde_json::from_value(row.spec).map_err(|error| unreadable(format!("spec: {error}")))?;
@@ -75,6 +97,27 @@ pub async fn reopen(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Re
     .fetch_one(&mut *conn)
     .await
     .doing(DOING)?;
+    if let Some((scene, new)) = renewed {
+        storyboard::renew(conn, scene, new).await?;
+    }
+    open_scenes(conn, id).await?;
+    let scenes = sqlx::query!("SELECT id, version FROM scenes WHERE job_id = $1 ORDER BY index", id)
+        .fetch_all(&mut *conn)
+        .await
+        .doing(DOING)?;
+    let (kind, scene) = renewed.map_or(("retried", None), |(scene, _)| ("regenerated", Some(scene)));
+    progress::refresh(conn, id, kind, &json!({"revision": revision, "scene_id": scene})).await?;
+    Ok(Reopening::Reopened(Reopened {
+        revision,
+        client_id: row.client_id,
+        spec,
+        scenes: scenes.into_iter().map(|scene| (scene.id, scene.version)).collect(),
+    }))
+}
+
+/// Scenes without a clip begin again, and so does music that was lost.
+pub(crate) async fn open_scenes(conn: &mut PgConnection, id: i64) -> Result<(), DbError> {
+    const DOING: &str = "open the scenes again";
     // Where the provider has removed what was bought before anybody fetched it, another is bought: under a new version, for the old
     // one is paid for.
     sqlx::query!(
@@ -95,20 +138,10 @@ pub async fn reopen(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Re
            AND COALESCE(output_gone_at, finished_at + interval '1 hour') < now()",
         id
     )
-    .execute(&mut *conn)
+    .execute(conn)
     .await
     .doing(DOING)?;
-    let scenes = sqlx::query!("SELECT id, version FROM scenes WHERE job_id = $1 ORDER BY index", id)
-        .fetch_all(&mut *conn)
-        .await
-        .doing(DOING)?;
-    progress::refresh(conn, id, "retried", &json!({"revision": revision})).await?;
-    Ok(Reopening::Reopened(Reopened {
-        revision,
-        client_id: row.client_id,
-        spec,
-        scenes: scenes.into_iter().map(|scene| (scene.id, scene.version)).collect(),
-    }))
+    Ok(())
 }
 
 /// A purchase that fills its slot, so that the slot is not paid for again.
@@ -187,7 +220,9 @@ pub async fn dead(conn: &mut PgConnection, which: &Dead, limit: i64) -> Result<(
 
 fn push_where(query: &mut QueryBuilder<Postgres>, which: &Dead) {
     let state = if which.canceled { JobState::Canceled } else { JobState::Failed };
-    query.push(" WHERE approved_at IS NOT NULL AND state = ").push_bind(state.as_str());
+    query
+        .push(" WHERE approved_at IS NOT NULL AND deleted_at IS NULL AND state = ")
+        .push_bind(state.as_str());
     if let Some(client) = which.client {
         query.push(" AND client_id = ").push_bind(client);
     }

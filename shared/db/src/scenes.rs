@@ -42,6 +42,8 @@ pub struct SceneRow {
     pub clip_bytes: Option<i64>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Its clip must be a new one: the stored output of an equal order will not do.
+    pub fresh: bool,
     /// The provider's id of its newest prediction.
     pub provider_id: Option<String>,
     /// Its clip was not bought for it: the earlier purchase that it comes from.
@@ -87,7 +89,7 @@ macro_rules! select {
         sqlx::query_as!(
             SceneRow,
             r#"SELECT s.id, s.job_id, s.index, s.version, s.title, s.description, s.scene_type, s.prompt, s.music_prompt,
-                      s.duration_ms, s.first_asset_id, s.last_asset_id, s.state, s.clip_digest, m.bytes AS "clip_bytes?", s.error,
+                      s.duration_ms, s.first_asset_id, s.last_asset_id, s.state, s.clip_digest, m.bytes AS "clip_bytes?", s.error, s.fresh,
                       (SELECT p.external_id FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
                        ORDER BY p.intent_at DESC LIMIT 1) AS provider_id,
                       (SELECT p.reused_from FROM predictions p WHERE p.job_id = s.job_id AND p.scene_id = s.id
@@ -103,6 +105,14 @@ macro_rules! select {
 /// A job's scenes in order.
 pub async fn list(conn: &mut PgConnection, job_id: i64) -> Result<Vec<SceneRow>, DbError> {
     select!("s.job_id = $1 ORDER BY s.index", job_id).fetch_all(conn).await.doing("read the scenes of a job")
+}
+
+/// The scenes of several jobs, job by job, in order.
+pub async fn list_of(conn: &mut PgConnection, jobs: &[i64]) -> Result<Vec<SceneRow>, DbError> {
+    select!("s.job_id = ANY($1) ORDER BY s.job_id, s.index", jobs)
+        .fetch_all(conn)
+        .await
+        .doing("read the scenes of jobs")
 }
 
 /// One scene.

@@ -11,6 +11,12 @@ use metrics::Unit;
 pub const HTTP_REQUESTS: &str = "spool_http_requests_total";
 /// Time to answer a request.
 pub const HTTP_REQUEST_SECONDS: &str = "spool_http_request_seconds";
+/// Answers that are being held open.
+pub const HTTP_STREAMS: &str = "spool_http_streams";
+/// Status polls, by where their answer came from.
+pub const STATUS_CACHE: &str = "spool_status_cache_total";
+/// Requests with an idempotency key.
+pub const IDEMPOTENCY: &str = "spool_idempotency_total";
 /// Calls made to a provider.
 pub const PROVIDER_REQUESTS: &str = "spool_provider_requests_total";
 /// Predictions that reached a final state.
@@ -126,6 +132,27 @@ pub const ALL: &[Declared] = &[
         unit: Unit::Seconds,
         meaning: "Time from the first byte of a request to the head of its answer.",
         labels: &[open("route"), open("method")],
+    },
+    Declared {
+        name: HTTP_STREAMS,
+        kind: Gauge,
+        unit: Unit::Count,
+        meaning: "Answers held open by this process: event streams (events) and long polls (wait).",
+        labels: &[Label { name: "kind", values: &["events", "wait"] }],
+    },
+    Declared {
+        name: STATUS_CACHE,
+        kind: Counter,
+        unit: Unit::Count,
+        meaning: "Polls of one job by where the answer came from: kept (hit), being read for another poll (joined), one narrow row (revalidated), all rows (miss).",
+        labels: &[Label { name: "result", values: &["hit", "joined", "revalidated", "miss"] }],
+    },
+    Declared {
+        name: IDEMPOTENCY,
+        kind: Counter,
+        unit: Unit::Count,
+        meaning: "Requests with an idempotency key that changed something (new), came again (replayed), met themselves (conflict) or asked something else (mismatch).",
+        labels: &[Label { name: "result", values: &["new", "replayed", "conflict", "mismatch"] }],
     },
     Declared {
         name: PROVIDER_REQUESTS,

@@ -68,7 +68,7 @@ impl Handler for Render {
             audio: job.spec.audio,
             media_ms: i64::from(seconds) * 1000,
             media,
-            reuse: job.spec.reuse,
+            reuse: job.spec.reuse && !scene.fresh,
             input: Box::new(move |link| {
                 let last = has_last.then(|| link(LAST));
                 let ask = RenderInput {

@@ -49,7 +49,7 @@ pub async fn cancel(
         }
     };
     commit(transaction).await?;
-    bell.ring(state.db.pool()).await;
+    state.db.ring(bell).await;
     tracing::info!(job.id = id, by = caller.key_id, ?done, "cancel");
     Ok(Json(CanceledJob { message, job_id: id, status: status.as_str() }))
 }

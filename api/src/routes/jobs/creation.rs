@@ -111,7 +111,7 @@ impl Creation {
         let budgets = budgets::applying(conn, job.client_id, job.campaign_id, Some(id)).await?;
         commit(transaction).await?;
         if let Some(bell) = bell {
-            bell.ring(state.db.pool()).await;
+            state.db.ring(bell).await;
         }
         Ok(Created { job, scenes, budgets, total_assets })
     }

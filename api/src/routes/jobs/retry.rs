@@ -46,7 +46,7 @@ pub async fn retry_job(
     }
     within(body.max_cost_micros, Micros(job.buys.micros))?;
     commit(transaction).await?;
-    bell.ring(state.db.pool()).await;
+    state.db.ring(bell).await;
     tracing::info!(
         job.id = id,
         revision = job.revision,

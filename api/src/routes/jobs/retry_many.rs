@@ -129,7 +129,7 @@ async fn each(
             Ok(Retry { job, bell }) => {
                 if !dry_run {
                     commit(transaction).await?;
-                    bell.ring(state.db.pool()).await;
+                    state.db.ring(bell).await;
                 }
                 data.push(job);
             }

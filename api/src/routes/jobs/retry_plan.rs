@@ -8,6 +8,7 @@ use spool_job::estimate::{self, Estimate};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use spool_job::spec::JobSpec;
+use spool_job::state::JobState;
 use spool_job::tasks::group_key;
 use spool_queue::{Bell, inspect};
 use sqlx::PgConnection;
@@ -72,7 +73,22 @@ pub async fn retry(
 ) -> Result<Retry, ApiError> {
     let unknown = || ApiError::not_found("job", job_id).with("job_id", job_id);
     let before = jobs::version(conn, job_id, caller.client).await?.ok_or_else(unknown)?;
-    let reopened = match revisions::reopen(conn, job_id, caller.client).await? {
+    let reopening = revisions::reopen(conn, job_id, caller.client).await?;
+    go_on(conn, job_id, before.state, reopening, state, caller, dry_run).await
+}
+
+/// Prices and enqueues the new revision of a job that was opened again; it was in the state `before`.
+pub async fn go_on(
+    conn: &mut PgConnection,
+    job_id: i64,
+    before: JobState,
+    reopening: Reopening,
+    state: &AppState,
+    caller: &Caller,
+    dry_run: bool,
+) -> Result<Retry, ApiError> {
+    let unknown = || ApiError::not_found("job", job_id).with("job_id", job_id);
+    let reopened = match reopening {
         Reopening::Reopened(reopened) => reopened,
         Reopening::Unknown => return Err(unknown()),
         Reopening::Running(at) => {
@@ -87,7 +103,7 @@ pub async fn retry(
     let tasks = inspect::tasks_of_group(conn, &group_key(job_id)).await.map_err(ApiError::internal)?;
     if tasks.iter().any(|task| !task.state.is_final()) {
         let why = "its tasks are still ending; try again in a moment";
-        return Err(refused(Code::AlreadyRunning, job_id, before.state.as_str(), why));
+        return Err(refused(Code::AlreadyRunning, job_id, before.as_str(), why));
     }
     let storyboard = scenes::list(conn, job_id).await?;
     let kept = revisions::kept(conn, job_id).await?;
@@ -100,7 +116,7 @@ pub async fn retry(
     let bell = if dry_run { Bell::silent() } else { approval::enqueue(conn, job_id, reopened).await? };
     let job = RetriedJob {
         job_id,
-        status: if dry_run { before.state.as_str() } else { "approved" },
+        status: if dry_run { before.as_str() } else { "approved" },
         revision,
         dry_run,
         buys: estimate.total_micros.into(),

@@ -1,27 +1,32 @@
-//! GET /jobs/{id}: what is asked most. Conditional reads touch one narrow row.
+//! GET /jobs/{id}: what is asked most.
 
-use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use spool_db::predictions::memo;
-use spool_db::{cancellation, jobs, scenes};
-use spool_job::state::JobState;
+use http::HeaderMap;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::body::{Beside, JobJson};
-use super::costs::Costs;
-use super::poll_hint;
+use super::body::JobJson;
+use super::long_poll;
+use super::polling::{Found, look};
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::etag;
 use crate::extract::path::ApiPath;
-use crate::links::Links;
+use crate::extract::query::ApiQuery;
 use crate::state::AppState;
 
-/// Shows a job. `retry-after` says when to ask again; a job that has ended has none.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ShowQuery {
+    /// Hold the answer until the job changes from the answer of `if-none-match` (or, without one, from now on), but not for longer
+    /// than this: `30s`, `1500ms` or seconds, up to 60.
+    #[param(example = "30s")]
+    pub wait: Option<String>,
+}
+
+/// Shows a job. `retry-after` says when to ask again; a job that has ended has none. With `wait` the answer comes when there is news.
+/// Answers may be kept for a moment, never for a second; what the budgets leave may be a second old as well.
 #[utoipa::path(get, path = "/api/v3/jobs/{id}", operation_id = "show_job", tag = "jobs",
-    params(("id" = i64, Path), ("if-none-match" = Option<String>, Header, description = "The `etag` of the last answer")),
+    params(("id" = i64, Path), ShowQuery, ("if-none-match" = Option<String>, Header, description = "The `etag` of the last answer")),
     responses(
         (status = 200, body = JobJson, headers(("etag" = String, description = "Changes with every visible change"),
             ("retry-after" = u8, description = "Seconds until it is worth asking again"))),
@@ -30,43 +35,13 @@ pub async fn show(
     State(state): State<AppState>,
     caller: Caller,
     ApiPath(id): ApiPath<i64>,
+    ApiQuery(query): ApiQuery<ShowQuery>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let now = state.clock.now();
-    let unknown = || ApiError::not_found("job", id).with("job_id", id);
-    let mut conn = state.db.read().await?;
-    if headers.contains_key(header::IF_NONE_MATCH) {
-        let job = jobs::version(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
-        let tag = tag(id, job.version, job.state, now);
-        if etag::none_match(&headers, &tag) {
-            return Ok((StatusCode::NOT_MODIFIED, headers_of(tag, job.state, &job.stage)).into_response());
-        }
+) -> Result<Found, ApiError> {
+    let wait = long_poll::parse(query.wait.as_deref())?;
+    if wait.is_zero() {
+        look(&state, &caller, id, &headers).await
+    } else {
+        long_poll::hold(&state, &caller, id, &headers, wait).await
     }
-    // The job before its scenes: a change in between makes the body newer than its tag, so the next poll fetches
-    // again; the other way round the old scenes would stay behind the new tag.
-    let job = jobs::show(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
-    let scenes = scenes::list(&mut conn, id).await?;
-    let costs = Costs::now(&mut conn, &job, &caller).await?;
-    let beside = Beside {
-        reused: memo::of_job(&mut conn, id).await?,
-        cancel_requested_at: cancellation::requested_at(&mut conn, id).await?,
-    };
-    let headers = headers_of(tag(id, job.version, job.state, now), job.state, &job.stage);
-    Ok((headers, Json(JobJson::of(job, scenes, costs, &state.links, now).with(beside))).into_response())
-}
-
-/// The row's version; a completed job's body holds links that end, so their end is part of the tag.
-fn tag(id: i64, version: i64, state: JobState, now: DateTime<Utc>) -> HeaderValue {
-    let links = if state == JobState::Completed { Links::expiry(now).timestamp() } else { 0 };
-    etag::strong(&format!("{id}-{version}-{links:x}")).unwrap_or(HeaderValue::from_static("\"\""))
-}
-
-fn headers_of(tag: HeaderValue, state: JobState, stage: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::ETAG, tag);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
-    if let Some(seconds) = poll_hint::seconds(state, stage) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
-    }
-    headers
 }

@@ -1,6 +1,7 @@
 //! `/videos/{job_id}`: finished videos, by key or by signed link.
 
 pub mod combined;
+pub mod gallery;
 pub mod thumbnail;
 
 use spool_db::jobs::{self, JobRow};

@@ -13,6 +13,8 @@ mod custody;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod limits;
@@ -36,6 +38,8 @@ mod purchases;
 mod revisions;
 #[cfg(test)]
 mod schema;
+#[cfg(test)]
+mod signals;
 #[cfg(test)]
 mod spend;
 #[cfg(test)]

@@ -28,6 +28,6 @@ pub async fn remove(
     }
     let bell = wake_all(&mut transaction).await?;
     commit(transaction).await?;
-    bell.ring(state.db.pool()).await;
+    state.db.ring(bell).await;
     Ok(StatusCode::NO_CONTENT)
 }

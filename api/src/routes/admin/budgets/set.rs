@@ -35,7 +35,7 @@ pub async fn set(
     let bell = wake_all(&mut transaction).await?;
     let standing = budgets::show(&mut transaction, &budget.scope, budget.period).await?;
     commit(transaction).await?;
-    bell.ring(state.db.pool()).await;
+    state.db.ring(bell).await;
     standing
         .map(|standing| Json(standing.into()))
         .ok_or_else(|| ApiError::internal(format!("the {} budget that was just set", budget.scope.word())))

@@ -43,7 +43,7 @@ pub async fn resume(State(state): State<AppState>, caller: Caller) -> Result<Sta
     }
     let bell = wake_all(&mut transaction).await?;
     commit(transaction).await?;
-    bell.ring(state.db.pool()).await;
+    state.db.ring(bell).await;
     tracing::info!(by = caller.key_id, "spending goes on");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,2 @@
+DROP FUNCTION idempotency_enter(text, text);
+DROP TABLE idempotency_keys;

@@ -1,0 +1,111 @@
+//! Requests that may be sent again: the row of an `Idempotency-Key` commits with what its request has caused.
+
+use crate::error::{DbError, Doing};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A key as one request uses it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// Id of the API key that the request came with.
+    pub api_key: String,
+    /// The caller's word, 1 to 255 characters.
+    pub key: String,
+    /// This request.
+    pub request: Uuid,
+    /// SHA-256 of what it asks, lowercase hex.
+    pub digest: String,
+}
+
+/// An answer as it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its `content-type`.
+    pub content_type: Option<String>,
+    /// Its `location`.
+    pub location: Option<String>,
+    /// Its body; none where it held a secret.
+    pub body: Option<Vec<u8>>,
+}
+
+/// What a key was used for until now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// For nothing, or by this very request: until the end of the transaction nobody else gets in.
+    Free,
+    /// Another request has it.
+    Busy,
+    /// For another question.
+    Other,
+    /// For this question, and this was the answer.
+    Answered(Stored),
+}
+
+/// Enters a key until the end of the transaction. It waits for nobody.
+pub async fn enter(conn: &mut PgConnection, this: &Use) -> Result<Entry, DbError> {
+    let row = sqlx::query!(
+        r#"SELECT entered AS "entered!", request, digest, status, content_type, location, body FROM idempotency_enter($1, $2)"#,
+        this.api_key,
+        this.key,
+    )
+    .fetch_one(conn)
+    .await
+    .doing("enter the idempotency key")?;
+    Ok(match (row.request, row.status) {
+        (None, _) if row.entered => Entry::Free,
+        (None, _) => Entry::Busy,
+        (Some(request), None) if request == this.request => Entry::Free,
+        (Some(_), _) if row.digest.as_deref() != Some(&this.digest) => Entry::Other,
+        (Some(_), None) => Entry::Busy,
+        (Some(_), Some(status)) => Entry::Answered(Stored {
+            status: status.unsigned_abs(),
+            content_type: row.content_type,
+            location: row.location,
+            body: row.body,
+        }),
+    })
+}
+
+/// Writes what the request was answered, or, without an answer, that it has changed something. In the transaction of the change.
+pub async fn record(conn: &mut PgConnection, this: &Use, answer: Option<&Stored>) -> Result<(), DbError> {
+    const DOING: &str = "record the answer under its idempotency key";
+    let written = sqlx::query!(
+        "INSERT INTO idempotency_keys AS k (api_key, key, request, digest, status, content_type, location, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (api_key, key) DO UPDATE
+         SET request = excluded.request, digest = excluded.digest, status = excluded.status, content_type = excluded.content_type,
+             location = excluded.location, body = excluded.body, created_at = now()
+         WHERE k.request = excluded.request OR k.created_at <= now() - interval '24 hours'",
+        this.api_key,
+        this.key,
+        this.request,
+        this.digest,
+        answer.map(|answer| answer.status as i16),
+        answer.and_then(|answer| answer.content_type.as_deref()),
+        answer.and_then(|answer| answer.location.as_deref()),
+        answer.and_then(|answer| answer.body.as_deref()),
+    )
+    .execute(conn)
+    .await
+    .doing(DOING)?;
+    if written.rows_affected() == 0 {
+        return Err(DbError::Moved { operation: DOING, what: format!("key {:?}", this.key) });
+    }
+    Ok(())
+}
+
+/// Removes at most `most` rows that are older than a day; how many it were.
+pub async fn sweep(conn: &mut PgConnection, most: i64) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "DELETE FROM idempotency_keys WHERE (api_key, key) IN (
+             SELECT api_key, key FROM idempotency_keys WHERE created_at <= now() - interval '24 hours'
+             ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED)",
+        most
+    )
+    .execute(conn)
+    .await
+    .doing("remove old idempotency keys")?;
+    Ok(done.rows_affected())
+}
