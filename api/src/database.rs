@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
+use crate::audit;
 use crate::error::ApiError;
 
 #[derive(Clone)]
@@ -36,8 +37,12 @@ impl Database {
     }
 }
 
-/// Commits, with the refusal a caller can understand when that fails.
-pub async fn commit(transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
+/// Commits, with the refusal a caller can understand when that fails. The first commit of a request that may change something notes
+/// who did it, in the same transaction.
+pub async fn commit(mut transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
+    if let Some(change) = audit::take() {
+        spool_db::audit::append(&mut transaction, &change).await?;
+    }
     transaction.commit().await.map_err(unavailable)
 }
 

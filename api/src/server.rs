@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{ConfigError, ServeArgs};
 use crate::database::Database;
 use crate::defaults::JobDefaults;
+use crate::key_rates::KeyRates;
 use crate::links::Links;
+use crate::older_settings;
 use crate::router::app;
 use crate::spend_gauges;
 use crate::state::{AppState, Parts};
@@ -40,6 +42,8 @@ pub enum ServerError {
     Config(#[from] ConfigError),
     #[error("could not open the database of DATABASE_URL")]
     Database(#[source] spool_db::error::DbError),
+    #[error("could not take over the keys of API_AUTH_KEY: {0}")]
+    OlderKeys(String),
     #[error(transparent)]
     Ffmpeg(#[from] spool_media::ffmpeg::FfmpegError),
     #[error("could not write the OpenAPI document")]
@@ -61,8 +65,13 @@ pub struct Server {
 impl Server {
     pub async fn bind(args: &ServeArgs, metrics: Metrics) -> Result<Self, ServerError> {
         args.check()?;
+        let older =
+            args.callers.api_auth_key.as_ref().map(older_settings::keys).transpose()?.unwrap_or_default();
         let state = state(args).await?;
         let db = state.db.clone();
+        older_settings::adopt(&db, &older)
+            .await
+            .map_err(|error| ServerError::OlderKeys(error.detail().to_owned()))?;
         let app = app(state, metrics).map_err(ServerError::Document)?;
         let wanted = args.listen.address;
         let listening = async {
@@ -130,12 +139,15 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         defaults: JobDefaults {
             video_model: model.slug.clone(),
             on_music_failure: args.jobs.audio_error_strategy.into(),
+            music: args.jobs.auto_generate_audio,
         },
         clock: Arc::new(SystemClock),
         webhook_secret: WebhookSecret::new(
             given(args.provider.replicate_webhook_secret.as_ref()).cloned(),
             account,
         ),
+        key_rates: KeyRates::new(args.callers.key_requests_per_minute),
+        cors: args.callers.cors_origins.clone(),
     }))
 }
 

@@ -7,8 +7,10 @@ use spool_media::ffmpeg::Ffmpeg;
 use spool_media::store::MediaStore;
 use spool_provider::guard::FetchPolicy;
 
+use crate::cors::CorsOrigins;
 use crate::database::Database;
 use crate::defaults::JobDefaults;
+use crate::key_rates::KeyRates;
 use crate::links::Links;
 use crate::webhook_secret::WebhookSecret;
 
@@ -26,6 +28,9 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Without one every webhook is refused.
     pub webhook_secret: WebhookSecret,
+    pub key_rates: KeyRates,
+    /// Web pages that may call.
+    pub cors: CorsOrigins,
 }
 
 impl AppState {

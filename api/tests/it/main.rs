@@ -1,12 +1,17 @@
 //! The API over HTTP, against a real Postgres and real media: every route, every family of refusals.
 
 mod app;
+mod asset_life;
 mod assets;
+mod audio;
+mod audit;
 mod auth;
+mod browsers;
 mod budgets;
 mod campaigns;
 mod cancel;
 mod clients;
+mod clips;
 mod documents;
 mod downloads;
 mod dry_run;
@@ -14,11 +19,15 @@ mod errors;
 mod explain;
 mod health;
 mod jobs;
+mod keys;
 mod limits;
 mod media;
+mod operations;
+mod owners;
 mod parameters;
 mod retry;
 mod scenes;
 mod spend;
+mod storage;
 mod videos;
 mod webhook;

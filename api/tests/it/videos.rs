@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use crate::app::{BASE, TestApp, start};
 
 /// A completed job whose video is these bytes.
-async fn completed(app: &TestApp, video: &[u8]) -> i64 {
+pub(crate) async fn completed(app: &TestApp, video: &[u8]) -> i64 {
     let campaign = app.lodge().await;
     let body = json!({"campaign_id": campaign, "num_pairs": 1, "clip_duration": 4});
     let id = app.post("/api/v3/jobs/from-image-pairs", body).await.is(201)["job_id"].as_i64().expect("an id");

@@ -4,12 +4,15 @@
 //! transaction. Locks are taken in one order everywhere: job, scenes, predictions,
 //! budgets, ledger, limits, tasks.
 
+pub mod asset_changes;
 pub mod assets;
+pub mod audit;
 pub mod budgets;
 pub mod campaigns;
 pub mod cancellation;
 pub mod clients;
 pub mod custody;
+pub mod edit;
 pub mod error;
 pub mod events;
 pub mod explain;
@@ -26,7 +29,11 @@ pub mod progress;
 pub mod revisions;
 pub mod scenes;
 pub mod schema;
+pub mod soundtracks;
 pub mod spend;
 mod spend_stop;
+pub mod stats;
+pub mod storage;
+pub mod video_metrics;
 pub mod waste;
 pub mod webhooks;

@@ -1,6 +1,9 @@
 //! `/videos/{job_id}`: finished videos, by key or by signed link.
 
+pub mod clip;
+pub mod clip_thumbnail;
 pub mod combined;
+pub mod metrics;
 pub mod thumbnail;
 
 use spool_db::jobs::{self, JobRow};
