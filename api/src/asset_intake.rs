@@ -8,6 +8,7 @@ use spool_media::scratch::Received;
 use url::Url;
 use uuid::Uuid;
 
+use crate::audit;
 use crate::database::commit;
 use crate::download;
 use crate::error::ApiError;
@@ -75,6 +76,7 @@ pub async fn create(
         }
         other => other?,
     };
+    audit::about("asset", asset.id.to_string());
     commit(transaction).await?;
     Ok(AssetJson::of(asset, &state.links, state.clock.now()))
 }

@@ -1,5 +1,7 @@
 //! Who asks: put into the request by `layers::api_key` or `layers::link`, taken out by handlers.
 
+use std::num::NonZeroU32;
+
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use spool_db::keys::Scope;
@@ -16,12 +18,14 @@ pub struct Caller {
     pub scope: Scope,
     /// The client that the key is bound to: it sees nothing of others. `None` sees all.
     pub client: Option<Uuid>,
+    /// Requests a minute, when the key has a rate of its own.
+    pub per_minute: Option<NonZeroU32>,
 }
 
 impl Caller {
     /// A valid signed link: it grants exactly the path that it signs, for reading.
     pub fn by_link() -> Self {
-        Self { key_id: "link".to_owned(), scope: Scope::Read, client: None }
+        Self { key_id: "link".to_owned(), scope: Scope::Read, client: None, per_minute: None }
     }
 
     pub fn may(&self, needed: Scope) -> bool {

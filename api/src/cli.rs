@@ -8,8 +8,12 @@ use secrecy::SecretString;
 use spool_db::pool::DatabaseArgs;
 use spool_job::spec::OnMusicFailure;
 use spool_provider::guard::FetchPolicy;
+use spool_telemetry::aliases::{self, Applied};
 use spool_telemetry::logging::LogFormat;
 use url::Url;
+
+use crate::cors::CorsOrigins;
+use crate::older_settings::ALIASES;
 
 /// The HTTP API: takes requests, writes them down, answers. It renders nothing itself.
 #[derive(Debug, Parser)]
@@ -30,6 +34,14 @@ pub enum Command {
 impl Cli {
     /// Parses the command line; options without a command mean `serve`.
     pub fn parse_words(words: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        Self::parse_with(words, |_| None).map(|(cli, _)| cli)
+    }
+
+    /// The same, with what variables of older systems say; and a sentence about each of those that are set.
+    pub fn parse_with(
+        words: impl IntoIterator<Item = OsString>,
+        read: impl Fn(&str) -> Option<String>,
+    ) -> Result<(Self, Vec<String>), clap::Error> {
         let mut words: Vec<OsString> = words.into_iter().collect();
         let serve_is_meant = match words.get(1).and_then(|word| word.to_str()) {
             None => true,
@@ -39,7 +51,13 @@ impl Cli {
         if serve_is_meant {
             words.insert(1, "serve".into());
         }
-        Self::try_parse_from(words)
+        let serves = words.get(1).is_some_and(|word| word == "serve");
+        let applied = if serves {
+            aliases::apply(words, &[aliases::SHARED, ALIASES], read)
+        } else {
+            Applied { words, notes: Vec::new() }
+        };
+        Ok((Self::try_parse_from(applied.words)?, applied.notes))
     }
 }
 
@@ -56,6 +74,8 @@ pub struct ServeArgs {
     pub provider: ProviderArgs,
     #[command(flatten)]
     pub jobs: JobArgs,
+    #[command(flatten)]
+    pub callers: CallerArgs,
     /// Text on a terminal and JSON elsewhere (auto), or always one of them.
     #[arg(long, env = "SPOOL_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -70,6 +90,24 @@ pub struct JobArgs {
     /// What failed music does to a video.
     #[arg(long, env = "AUDIO_ERROR_STRATEGY", value_enum, default_value = "continue_with_silence")]
     pub audio_error_strategy: AudioErrorStrategy,
+    /// Whether videos get music.
+    #[arg(long, env = "AUTO_GENERATE_AUDIO", default_value_t = true, action = clap::ArgAction::Set)]
+    pub auto_generate_audio: bool,
+}
+
+/// Who calls, from where and how often.
+#[derive(Debug, Args)]
+pub struct CallerArgs {
+    /// Web pages that may call from a browser: origins between commas, such as https://app.example.com, or * for all. Empty:
+    /// none but those served from here.
+    #[arg(long, env = "SPOOL_CORS_ORIGINS", default_value = "")]
+    pub cors_origins: CorsOrigins,
+    /// Requests a minute that this process takes of one key, where the key has no rate of its own; 0 for no limit.
+    #[arg(long, env = "SPOOL_KEY_REQUESTS_PER_MINUTE", default_value_t = 0)]
+    pub key_requests_per_minute: u32,
+    /// Keys of an older system between commas, of 16 characters or more: they are taken over with the scope write.
+    #[arg(long, env = "API_AUTH_KEY", hide_env_values = true)]
+    pub api_auth_key: Option<SecretString>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -185,6 +223,7 @@ mod tests {
             ("--listen", "x", "SPOOL_API_LISTEN"),
             ("--fetch-allow", "x", "SPOOL_FETCH_ALLOW"),
             ("--audio-error-strategy", "x", "AUDIO_ERROR_STRATEGY"),
+            ("--cors-origins", "x", "SPOOL_CORS_ORIGINS"),
         ] {
             let said = refused(&[&rest[..], &[flag, value]].concat());
             assert!(said.starts_with(variable) && said.contains(value), "{said}");

@@ -6,6 +6,7 @@ use spool_queue::Bell;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
+use crate::audit;
 use crate::error::ApiError;
 use crate::idempotency::KeyedRequest;
 
@@ -58,9 +59,13 @@ impl Database {
     }
 }
 
-/// Commits, with the refusal a caller can understand when that fails. For a request with an `Idempotency-Key` it commits together
-/// with the answer (see [`crate::idempotency`]).
-pub async fn commit(transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
+/// Commits, with the refusal a caller can understand when that fails. The first commit of a request that may change something notes
+/// who did it, in the same transaction. For a request with an `Idempotency-Key` it commits together with the answer (see
+/// [`crate::idempotency`]).
+pub async fn commit(mut transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
+    if let Some(change) = audit::take() {
+        spool_db::audit::append(&mut transaction, &change).await?;
+    }
     match KeyedRequest::current() {
         Some(request) => request.keep(transaction).await,
         None => transaction.commit().await.map_err(unavailable),

@@ -7,4 +7,6 @@ pub struct JobDefaults {
     /// Slug of a model in the catalogue.
     pub video_model: String,
     pub on_music_failure: OnMusicFailure,
+    /// Whether videos get music.
+    pub music: bool,
 }

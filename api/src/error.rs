@@ -33,11 +33,13 @@ pub enum Code {
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
+    RateLimited,
     PayloadTooLarge,
     UnsupportedMediaType,
     ValidationFailed,
     NotPending,
     AlreadyFinal,
+    InUse,
     NotInDoubt,
     AlreadyRunning,
     NotRetryable,
@@ -138,9 +140,26 @@ impl ApiError {
         Self::unprocessable(Code::ValidationFailed, detail).with_details(Value::Object(fields))
     }
 
+    /// Something must not go while jobs that have not ended stand on it.
+    pub fn in_use(what: &str, id: impl std::fmt::Display, by: impl std::fmt::Display) -> Self {
+        let why = format!("{what} {id} is used by {by}; cancel them or wait until they have ended");
+        Self::conflict(Code::InUse, why)
+    }
+
     pub fn unauthorized(code: Code, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, code, detail)
             .with_header(http::header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"spool\""))
+    }
+
+    pub fn conflict(code: Code, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// Too many requests; the next one may come after so many seconds.
+    pub fn too_many(seconds: u64) -> Self {
+        let why = format!("this key has made all the requests it may for now; go on in {seconds} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, Code::RateLimited, why)
+            .with_header(http::header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     pub fn too_large(detail: impl Into<String>) -> Self {

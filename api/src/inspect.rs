@@ -132,3 +132,67 @@ fn refusal(error: MediaError) -> ApiError {
 fn bad_media(why: impl Into<String>) -> ApiError {
     ApiError::bad_request(Code::BadMedia, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use spool_media::probe::{AudioStream, Color, Ratio, VideoStream};
+
+    use super::*;
+
+    fn film(width: u32, height: u32, seconds: u64) -> Probe {
+        let video = VideoStream {
+            codec: "h264".to_owned(),
+            profile: String::new(),
+            level: 40,
+            width,
+            height,
+            pix_fmt: "yuv420p".to_owned(),
+            frame_rate: Ratio { num: 24, den: 1 },
+            time_base: Ratio { num: 1, den: 24 },
+            sar: Ratio::ONE,
+            color: Color::default(),
+            reordered: false,
+            duration: None,
+        };
+        Probe {
+            format: "mp4".to_owned(),
+            duration: Duration::from_secs(seconds),
+            video: Some(video),
+            audio: None,
+        }
+    }
+
+    fn sound(seconds: u64) -> Probe {
+        let audio = AudioStream {
+            codec: "aac".to_owned(),
+            profile: String::new(),
+            sample_rate: 48_000,
+            channels: 2,
+            duration: None,
+        };
+        Probe { video: None, audio: Some(audio), ..film(1, 1, seconds) }
+    }
+
+    #[test]
+    fn what_claims_too_much_is_refused_before_it_is_read() {
+        use MediaKind::{Audio, Video};
+        for (kind, probe, why) in [
+            (Video, film(7680, 4320, 3600), None),
+            (Video, film(7681, 4320, 10), Some("8K")),
+            (Video, film(60_000, 60_000, 10), Some("8K")),
+            (Video, film(320, 180, 3601), Some("longer than 60 minutes")),
+            (Video, film(320, 180, 0), Some("no length")),
+            (Video, sound(10), Some("no picture")),
+            (Audio, sound(3600), None),
+            (Audio, sound(3601), Some("longer than 60 minutes")),
+            (Audio, film(320, 180, 10), Some("no sound")),
+        ] {
+            let said = check_probe(kind, &probe).err().map(|error| error.detail().to_owned());
+            match (why, said) {
+                (None, None) => {}
+                (Some(why), Some(said)) => assert!(said.contains(why), "{said}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

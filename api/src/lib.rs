@@ -3,9 +3,11 @@
 
 pub mod approval;
 pub mod asset_intake;
+pub mod audit;
 pub mod caller;
 pub mod cancellation;
 pub mod cli;
+pub mod cors;
 pub mod cursor;
 pub mod database;
 pub mod defaults;
@@ -17,10 +19,12 @@ pub mod feed;
 pub mod idempotency;
 pub mod idempotency_sweep;
 pub mod inspect;
+pub mod key_rates;
 pub mod layers;
 pub mod limits;
 pub mod links;
 pub mod metrics;
+pub mod older_settings;
 pub mod openapi;
 pub mod page;
 pub mod readiness;

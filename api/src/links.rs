@@ -49,12 +49,38 @@ impl Links {
         Self { base, signer }
     }
 
+    /// Whether the outside reaches us by `https`.
+    pub fn by_tls(&self) -> bool {
+        self.base.scheme() == "https"
+    }
+
     pub fn asset_data(&self, id: Uuid, now: DateTime<Utc>) -> String {
         self.sign(&format!("/api/v3/assets/{id}/data"), now)
     }
 
     pub fn asset_thumbnail(&self, id: Uuid, now: DateTime<Utc>) -> String {
         self.sign(&format!("/api/v3/assets/{id}/thumbnail"), now)
+    }
+
+    /// Of bytes by their digest: what is behind it never changes.
+    pub fn content(&self, digest: &str, now: DateTime<Utc>) -> String {
+        self.sign(&format!("/api/v3/content/{digest}"), now)
+    }
+
+    pub fn clip(&self, job_id: i64, scene: Uuid, now: DateTime<Utc>) -> String {
+        self.sign(&format!("/api/v3/videos/{job_id}/clips/{scene}.mp4"), now)
+    }
+
+    pub fn clip_thumbnail(&self, job_id: i64, scene: Uuid, now: DateTime<Utc>) -> String {
+        self.sign(&format!("/api/v3/videos/{job_id}/clips/{scene}.mp4/thumbnail"), now)
+    }
+
+    pub fn audio(&self, job_id: i64, now: DateTime<Utc>) -> String {
+        self.sign(&format!("/api/v3/audio/{job_id}/download"), now)
+    }
+
+    pub fn audio_segment(&self, id: Uuid, now: DateTime<Utc>) -> String {
+        self.sign(&format!("/api/v3/audio/segments/{id}"), now)
     }
 
     pub fn video(&self, job_id: i64, now: DateTime<Utc>) -> String {

@@ -8,19 +8,19 @@ use clap::CommandFactory;
 use spool_api::cli::{Cli, Command, ServeArgs};
 use spool_api::server::{Server, ServerError};
 use spool_api::{openapi, router};
-use spool_telemetry::{lifeline, logging, metrics, refusal};
+use spool_telemetry::{aliases, lifeline, logging, metrics, refusal};
 
 /// Exit code for settings that cannot be.
 const BAD_SETTINGS: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = match Cli::parse_words(std::env::args_os()) {
-        Ok(cli) => cli,
+    let (cli, older) = match Cli::parse_with(std::env::args_os(), |name| std::env::var(name).ok()) {
+        Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
     match cli.command {
         Command::Openapi => print_document(),
-        Command::Serve(args) => serve(&args),
+        Command::Serve(args) => serve(&args, &older),
     }
 }
 
@@ -39,8 +39,9 @@ fn print_document() -> ExitCode {
     }
 }
 
-fn serve(args: &ServeArgs) -> ExitCode {
+fn serve(args: &ServeArgs, older: &[String]) -> ExitCode {
     logging::init(args.log_format);
+    aliases::name_them(older);
     spool_provider::http::install_crypto();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

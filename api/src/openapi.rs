@@ -28,6 +28,7 @@ use crate::error::{Code, Problem};
         (name = "jobs", description = "Videos to be made"),
         (name = "scenes", description = "The shots of a job"),
         (name = "videos", description = "Finished videos"),
+        (name = "audio", description = "The music of videos"),
         (name = "media", description = "What providers fetch"),
         (name = "webhooks", description = "What providers send"),
         (name = "admin", description = "For operators"),
@@ -123,6 +124,7 @@ fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
     }
     if matches!(door, Door::Key | Door::KeyOrLink | Door::Admin) {
         errors.push(("403", "The key lacks the scope"));
+        errors.push(("429", "The key has made too many requests; go on after `retry-after` seconds"));
     }
     let has_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
     if path.contains('{') {

@@ -20,8 +20,8 @@ use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
 use crate::openapi::{self, Door};
 use crate::routes::openapi::Document;
 use crate::routes::{
-    admin, assets, campaigns, clients, health, jobs, metrics, openapi as document, provider_media,
-    provider_webhook, scenes, videos,
+    admin, assets, audio, campaigns, clients, content, health, jobs, metrics, openapi as document,
+    provider_media, provider_webhook, scenes, videos,
 };
 use crate::state::AppState;
 
@@ -42,17 +42,36 @@ fn open() -> Routes {
 fn keyed() -> Routes {
     Routes::default()
         .routes(routes!(clients::list::list, clients::create::create))
-        .routes(routes!(clients::show::show))
+        .routes(routes!(
+            clients::show::show,
+            clients::update::patch,
+            clients::update::put,
+            clients::remove::remove
+        ))
+        .routes(routes!(clients::campaigns::list))
+        .routes(routes!(clients::stats::show))
         .routes(routes!(campaigns::list::list, campaigns::create::create))
-        .routes(routes!(campaigns::show::show))
+        .routes(routes!(
+            campaigns::show::show,
+            campaigns::update::patch,
+            campaigns::update::put,
+            campaigns::remove::remove
+        ))
+        .routes(routes!(campaigns::assets::list))
+        .routes(routes!(campaigns::stats::show))
         .routes(routes!(campaigns::create_job::create_job))
         // Counted as it streams; a length that is announced too large is refused at once.
         .routes(routes!(assets::list::list, assets::upload::upload).layer::<_, Infallible>((
             DefaultBodyLimit::disable(),
             RequestBodyLimitLayer::new(MOST_MEDIA_BYTES as usize + FORM_SLACK_BYTES),
         )))
+        .routes(routes!(assets::unified::create).layer::<_, Infallible>((
+            DefaultBodyLimit::disable(),
+            RequestBodyLimitLayer::new(MOST_MEDIA_BYTES as usize + FORM_SLACK_BYTES),
+        )))
         .routes(routes!(assets::from_url::create))
-        .routes(routes!(assets::show::show))
+        .routes(routes!(assets::from_urls::create))
+        .routes(routes!(assets::show::show, assets::update::update, assets::remove::remove))
         .routes(routes!(jobs::from_image_pairs::create))
         .routes(routes!(jobs::from_property_photos::create))
         .routes(routes!(jobs::list::list))
@@ -78,6 +97,9 @@ fn keyed() -> Routes {
         .routes(routes!(scenes::refine::refine))
         .routes(routes!(videos::gallery::generated))
         .routes(routes!(videos::gallery::ai_videos))
+        .routes(routes!(videos::metrics::show, videos::metrics::report))
+        .routes(routes!(audio::generate::create))
+        .routes(routes!(audio::status::show))
 }
 
 /// A key, or a signed link: `<img>` and `<video>` can send no header.
@@ -87,11 +109,15 @@ fn keyed_or_linked() -> Routes {
         .routes(routes!(assets::thumbnail::thumbnail))
         .routes(routes!(videos::combined::combined))
         .routes(routes!(videos::thumbnail::thumbnail))
+        .routes(routes!(videos::clip::show))
+        .routes(routes!(videos::clip_thumbnail::show))
+        .routes(routes!(audio::download::show))
+        .routes(routes!(audio::segment::show))
 }
 
 /// A signed link only: providers have no key.
 fn linked() -> Routes {
-    Routes::default().routes(routes!(provider_media::show))
+    Routes::default().routes(routes!(provider_media::show)).routes(routes!(content::show))
 }
 
 /// A key with `admin`.
@@ -113,6 +139,10 @@ fn administered() -> Routes {
         .routes(routes!(admin::orphans::list))
         .routes(routes!(admin::spend::report::report))
         .routes(routes!(admin::spend::waste::waste))
+        .routes(routes!(admin::keys::list::list, admin::keys::create::create))
+        .routes(routes!(admin::keys::revoke::revoke))
+        .routes(routes!(admin::audit::list))
+        .routes(routes!(admin::storage::show))
 }
 
 /// The document of all of them.
@@ -142,6 +172,9 @@ pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Erro
     let link_or_key = middleware::from_fn_with_state(state.clone(), link::link_or_key);
     let link_only = middleware::from_fn_with_state(state.clone(), link::link_only);
 
+    let cors = state.cors.layer();
+    let tls = headers::ByTls(state.links.by_tls());
+
     let text = openapi::to_text(&document())?;
     let tag = http::HeaderValue::from_str(&Digest::of(text.as_bytes()).etag())
         .unwrap_or(http::HeaderValue::from_static("\"\""));
@@ -166,7 +199,9 @@ pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Erro
         .layer(DefaultBodyLimit::max(MOST_JSON_BYTES))
         .layer(CatchPanicLayer::custom(panic::respond))
         .layer(middleware::from_fn(problem::layer))
-        .layer(middleware::from_fn(headers::layer))
+        // Before any key is asked for: a browser's preflight has none.
+        .layer(cors)
+        .layer(middleware::from_fn_with_state(tls, headers::layer))
         .layer(middleware::from_fn(request_log::layer))
         .layer(middleware::from_fn(request_id::layer)))
 }

@@ -27,6 +27,8 @@ pub struct Offer {
 
 /// For addresses whose content can change: ask again, the tag makes it cheap.
 pub const REVALIDATE: &str = "private, no-cache";
+/// For addresses that name their content by its digest: it can never be another.
+pub const FOR_GOOD: &str = "private, max-age=31536000, immutable";
 /// For addresses whose content stays while they exist.
 pub const A_DAY: &str = "private, max-age=86400";
 
@@ -83,6 +85,16 @@ pub async fn serve(
         .stream
         .inspect_ok(|chunk| metrics::bytes_out(chunk.len() as u64));
     Ok((status, answer, Body::from_stream(stream)).into_response())
+}
+
+/// The same answer, to be saved instead of shown.
+pub fn as_attachment(mut response: Response) -> Response {
+    let shown = response.headers().get(header::CONTENT_DISPOSITION).and_then(|value| value.to_str().ok());
+    let saved = shown.and_then(|shown| shown.strip_prefix("inline")).map(|name| format!("attachment{name}"));
+    if let Some(saved) = saved.and_then(|saved| HeaderValue::from_str(&saved).ok()) {
+        response.headers_mut().insert(header::CONTENT_DISPOSITION, saved);
+    }
+    response
 }
 
 /// Types come from magic bytes; anything else would be ours to explain.

@@ -23,7 +23,9 @@ use crate::cli::{ConfigError, ServeArgs};
 use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::feed::{self, Feed};
+use crate::key_rates::KeyRates;
 use crate::links::Links;
+use crate::older_settings;
 use crate::router::app;
 use crate::state::{AppState, Parts};
 use crate::webhook_secret::WebhookSecret;
@@ -41,6 +43,8 @@ pub enum ServerError {
     Config(#[from] ConfigError),
     #[error("could not open the database of DATABASE_URL")]
     Database(#[source] spool_db::error::DbError),
+    #[error("could not take over the keys of API_AUTH_KEY: {0}")]
+    OlderKeys(String),
     #[error(transparent)]
     Ffmpeg(#[from] spool_media::ffmpeg::FfmpegError),
     #[error("could not write the OpenAPI document")]
@@ -62,7 +66,13 @@ pub struct Server {
 impl Server {
     pub async fn bind(args: &ServeArgs, metrics: Metrics) -> Result<Self, ServerError> {
         args.check()?;
+        let older =
+            args.callers.api_auth_key.as_ref().map(older_settings::keys).transpose()?.unwrap_or_default();
         let state = state(args).await?;
+        let db = state.db.clone();
+        older_settings::adopt(&db, &older)
+            .await
+            .map_err(|error| ServerError::OlderKeys(error.detail().to_owned()))?;
         let app = app(state.clone(), metrics).map_err(ServerError::Document)?;
         let wanted = args.listen.address;
         let listening = async {
@@ -132,6 +142,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         defaults: JobDefaults {
             video_model: model.slug.clone(),
             on_music_failure: args.jobs.audio_error_strategy.into(),
+            music: args.jobs.auto_generate_audio,
         },
         clock: Arc::new(SystemClock),
         webhook_secret: WebhookSecret::new(
@@ -139,6 +150,8 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
             account,
         ),
         feed: Feed::new(feed::LIFE),
+        key_rates: KeyRates::new(args.callers.key_requests_per_minute),
+        cors: args.callers.cors_origins.clone(),
     }))
 }
 

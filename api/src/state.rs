@@ -7,9 +7,11 @@ use spool_media::ffmpeg::Ffmpeg;
 use spool_media::store::MediaStore;
 use spool_provider::guard::FetchPolicy;
 
+use crate::cors::CorsOrigins;
 use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::feed::Feed;
+use crate::key_rates::KeyRates;
 use crate::links::Links;
 use crate::webhook_secret::WebhookSecret;
 
@@ -29,6 +31,9 @@ pub struct Parts {
     pub webhook_secret: WebhookSecret,
     /// What is known of jobs without asking.
     pub feed: Feed,
+    pub key_rates: KeyRates,
+    /// Web pages that may call.
+    pub cors: CorsOrigins,
 }
 
 impl AppState {

@@ -1,6 +1,7 @@
 //! Collects what is wrong with a request, field by field, so that one answer names all of it.
 
 use serde_json::{Map, Value};
+use spool_db::edit::Edit;
 
 use crate::error::ApiError;
 
@@ -45,6 +46,34 @@ impl Invalid {
             self.add(field, format!("should be at most {max} characters"));
         }
         Some(value)
+    }
+
+    /// A change of a text that must stay: trimmed, 1 to `max` characters; an absent one stays as it is.
+    pub fn kept_text(&mut self, field: &str, value: Edit<String>, max: usize) -> Option<String> {
+        match value {
+            Edit::Keep => None,
+            Edit::Clear => Some(self.required_text(field, None, max)),
+            Edit::Set(text) => Some(self.required_text(field, Some(text), max)),
+        }
+    }
+
+    /// A change of a text that may be null, of at most `max` characters.
+    pub fn edited_text(&mut self, field: &str, value: Edit<String>, max: usize) -> Edit<String> {
+        if let Edit::Set(text) = &value
+            && text.chars().count() > max
+        {
+            self.add(field, format!("should be at most {max} characters"));
+        }
+        value
+    }
+
+    /// A change of a free JSON object; null empties it.
+    pub fn edited_object(&mut self, field: &str, value: Edit<Value>) -> Option<Value> {
+        match value {
+            Edit::Keep => None,
+            Edit::Clear => Some(self.object(field, None)),
+            Edit::Set(value) => Some(self.object(field, Some(value))),
+        }
     }
 
     /// A free JSON object; absent or null is an empty one.

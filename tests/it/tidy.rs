@@ -42,7 +42,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     // `shared/media` only chooses the TLS of what object_store brings.
     ("reqwest", &["shared/provider", "shared/media", "simulator", "cli", "bench", "tests"]),
     ("object_store", &["shared/media"]),
-    ("governor", &["worker"]),
+    ("governor", &["api", "worker"]),
 ];
 /// Where processes are started.
 const STARTERS: [&str; 3] =

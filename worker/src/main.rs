@@ -1,7 +1,7 @@
 //! `spool-worker`: configuration, telemetry, then work until told to stop.
 
 use clap::{CommandFactory, Parser};
-use spool_telemetry::{lifeline, logging, metrics, refusal};
+use spool_telemetry::{aliases, lifeline, logging, metrics, refusal};
 use spool_worker::config::Config;
 use spool_worker::run::run;
 use std::io::Write;
@@ -18,11 +18,14 @@ async fn main() -> ExitCode {
         spool_worker::print_crash_points();
         return ExitCode::SUCCESS;
     }
-    let config = match Config::try_parse() {
+    let read = |name: &str| std::env::var(name).ok();
+    let applied = aliases::apply(std::env::args_os().collect(), &[aliases::SHARED], read);
+    let config = match Config::try_parse_from(applied.words) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
     logging::init(config.log_format);
+    aliases::name_them(&applied.notes);
     spool_provider::http::install_crypto();
     if let Err(error) = config.check() {
         writeln!(std::io::stderr(), "spool-worker: {error}").ok();

@@ -1,15 +1,20 @@
 //! The key check. It stands around whole lists of routes, so that a new route is closed by where it is put.
 //! No key is configured by default: without one in the database nobody gets in.
 
-use axum::extract::{Request, State};
+use std::num::NonZeroU32;
+
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
+use spool_db::audit::Change;
 use spool_db::keys::{self, KeyToken, Scope};
 
+use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
+use crate::layers::request_id::RequestId;
 use crate::state::AppState;
 
 /// Reading needs `read`, everything else `write`.
@@ -24,10 +29,15 @@ pub async fn admin(state: State<AppState>, request: Request, next: Next) -> Resp
 }
 
 async fn check(state: &AppState, mut request: Request, next: Next, needed: Scope) -> Response {
-    match identify(state, request.headers()).await.and_then(|caller| allow(caller, needed)) {
+    let identified = identify(state, request.headers()).await;
+    match identified.and_then(|caller| within_rate(state, caller)).and_then(|caller| allow(caller, needed)) {
         Ok(caller) => {
             request.extensions_mut().insert(caller.clone());
-            let mut response = next.run(request).await;
+            let mut response = if is_read(request.method()) {
+                next.run(request).await
+            } else {
+                audit::noting(change(&caller, &request), next.run(request)).await
+            };
             response.extensions_mut().insert(caller);
             response
         }
@@ -43,14 +53,43 @@ pub async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
             "a key is needed: send it as header x-api-key or as authorization: Bearer",
         ));
     };
-    let token = KeyToken::parse(presented).ok_or_else(refused)?;
+    let token =
+        KeyToken::parse(presented).or_else(|| KeyToken::of_older_system(presented)).ok_or_else(refused)?;
     let key = keys::authenticate(&mut *state.db.read().await?, &token).await?.ok_or_else(refused)?;
     if key.unseen {
         let mut transaction = state.db.begin().await?;
         keys::note_use(&mut transaction, &key.id).await?;
         commit(transaction).await?;
     }
-    Ok(Caller { scope: key.highest_scope(), key_id: key.id, client: key.client_id })
+    let per_minute =
+        key.requests_per_minute.and_then(|count| u32::try_from(count).ok()).and_then(NonZeroU32::new);
+    Ok(Caller { scope: key.highest_scope(), key_id: key.id, client: key.client_id, per_minute })
+}
+
+/// Counted before the scope is looked at: refused requests cost something, too.
+fn within_rate(state: &AppState, caller: Caller) -> Result<Caller, ApiError> {
+    match state.key_rates.take(&caller.key_id, caller.per_minute) {
+        Ok(()) => Ok(caller),
+        Err(wait) => Err(ApiError::too_many(wait.as_secs() + 1)),
+    }
+}
+
+/// What is noted if this request changes something.
+fn change(caller: &Caller, request: &Request) -> Change {
+    let path = request.uri().path().to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| path.clone(), |route| route.as_str().to_owned());
+    Change {
+        key_id: caller.key_id.clone(),
+        client_id: caller.client,
+        request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        method: request.method().to_string(),
+        route,
+        path,
+        about: serde_json::json!({}),
+    }
 }
 
 fn allow(caller: Caller, needed: Scope) -> Result<Caller, ApiError> {

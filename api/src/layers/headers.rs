@@ -1,7 +1,7 @@
 //! Headers that every answer carries so that a browser does nothing clever with it: caller-supplied media
 //! is never sniffed, framed, scripted or sent on as a referrer.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
@@ -20,9 +20,19 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
 ];
 
-pub async fn layer(request: Request, next: Next) -> Response {
+/// Two years, as browsers' own lists ask; only this host, whose neighbours are not ours.
+const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// Whether callers reach us by `https`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByTls(pub bool);
+
+pub async fn layer(State(tls): State<ByTls>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    if tls.0 {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);
+    }
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(value);
     }

@@ -68,6 +68,7 @@ fn foreign(status: StatusCode) -> Refusal {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             (Code::UnsupportedMediaType, "the body is of a kind not taken here")
         }
+        StatusCode::TOO_MANY_REQUESTS => (Code::RateLimited, "there were too many requests"),
         StatusCode::REQUEST_TIMEOUT => (Code::RequestTimeout, "the request took too long"),
         status if status.is_server_error() => {
             (Code::Internal, "something went wrong here; the request id finds it in the logs")

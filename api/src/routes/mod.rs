@@ -2,8 +2,10 @@
 
 pub mod admin;
 pub mod assets;
+pub mod audio;
 pub mod campaigns;
 pub mod clients;
+pub mod content;
 pub mod health;
 pub mod jobs;
 pub mod metrics;

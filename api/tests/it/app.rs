@@ -10,9 +10,11 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use spool_api::cors::CorsOrigins;
 use spool_api::database::Database;
 use spool_api::defaults::JobDefaults;
 use spool_api::feed::Feed;
+use spool_api::key_rates::KeyRates;
 use spool_api::links::Links;
 use spool_api::router;
 use spool_api::state::{AppState, Parts};
@@ -112,10 +114,13 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
         defaults: JobDefaults {
             video_model: "google/veo-3.1-fast".to_owned(),
             on_music_failure: OnMusicFailure::ContinueWithSilence,
+            music: true,
         },
         clock: Arc::new(clock.clone()),
         webhook_secret: WebhookSecret::new(Some(SecretString::from(WEBHOOK_SECRET)), None),
         feed: Feed::new(life),
+        key_rates: KeyRates::new(0),
+        cors: "https://app.example.com".parse::<CorsOrigins>().expect("an origin"),
     });
     let router = router::app(state.clone(), metrics::install()).expect("the document is written");
     let mut app = TestApp { router, pool, state, clock, key: String::new(), _media: media };
@@ -150,7 +155,14 @@ impl TestApp {
         let mut entropy = [0; ENTROPY_BYTES];
         rand::fill(&mut entropy);
         let token = KeyToken::mint(entropy);
-        let new = NewKey { name: "test", scopes, client_id, expires_at };
+        let new = NewKey {
+            name: "test",
+            scopes,
+            client_id,
+            expires_at,
+            requests_per_minute: None,
+            created_by: None,
+        };
         let mut conn = self.pool.acquire().await.expect("a connection");
         keys::insert(&mut conn, &token, &new).await.expect("the key is stored");
         token.reveal().expose_secret().to_owned()

@@ -8,74 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::app::{TestApp, day, start};
-
-/// Every route behind a key, with the scope it needs.
-fn guarded() -> Vec<(Method, String, Scope)> {
-    let id = Uuid::nil();
-    let get = |path: &str| (Method::GET, path.replace("{id}", &id.to_string()), Scope::Read);
-    let post = |path: &str| (Method::POST, path.replace("{id}", &id.to_string()), Scope::Write);
-    vec![
-        get("/api/v3/clients"),
-        get("/api/v3/clients/{id}"),
-        post("/api/v3/clients"),
-        get("/api/v3/campaigns"),
-        get("/api/v3/campaigns/{id}"),
-        post("/api/v3/campaigns"),
-        post("/api/v3/campaigns/{id}/create-job"),
-        get("/api/v3/assets"),
-        get("/api/v3/assets/{id}"),
-        get("/api/v3/assets/{id}/data"),
-        get("/api/v3/assets/{id}/thumbnail"),
-        post("/api/v3/assets"),
-        post("/api/v3/assets/from-url"),
-        post("/api/v3/jobs/from-image-pairs"),
-        post("/api/v3/jobs/from-property-photos"),
-        get("/api/v3/jobs"),
-        get("/api/v3/jobs/1"),
-        (Method::DELETE, "/api/v3/jobs/1".to_owned(), Scope::Write),
-        get("/api/v3/jobs/1/events"),
-        post("/api/v3/jobs/1/actions"),
-        post("/api/v3/jobs/1/duplicate"),
-        post("/api/v3/jobs/1/reorder"),
-        post("/api/v3/jobs/1/refine"),
-        post("/api/v3/jobs/1/scenes/{id}/regenerate"),
-        (Method::PUT, format!("/api/v3/jobs/1/scenes/{id}"), Scope::Write),
-        (Method::PATCH, format!("/api/v3/jobs/1/scenes/{id}"), Scope::Write),
-        (Method::DELETE, format!("/api/v3/jobs/1/scenes/{id}"), Scope::Write),
-        get("/api/v3/generated-videos"),
-        get("/api/v3/ai-videos"),
-        post("/api/v3/jobs/1/approve"),
-        post("/api/v3/jobs/1/retry"),
-        post("/api/v3/jobs/retry"),
-        post("/api/v3/jobs/dry-run"),
-        post("/api/v3/jobs/1/cancel"),
-        get("/api/v3/jobs/1/explain"),
-        get("/api/v3/jobs/1/scenes"),
-        get("/api/v3/jobs/1/scenes/{id}"),
-        get("/api/v3/videos/1/combined"),
-        get("/api/v3/videos/1/thumbnail"),
-        (Method::GET, "/api/v3/admin/workers".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
-        (Method::PUT, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
-        (Method::DELETE, "/api/v3/admin/budgets".to_owned(), Scope::Admin),
-        (Method::POST, "/api/v3/admin/budgets/stop".to_owned(), Scope::Admin),
-        (Method::DELETE, "/api/v3/admin/budgets/stop".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/limits".to_owned(), Scope::Admin),
-        (Method::PUT, "/api/v3/admin/limits".to_owned(), Scope::Admin),
-        (Method::DELETE, "/api/v3/admin/limits".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/limits/weights".to_owned(), Scope::Admin),
-        (Method::PUT, "/api/v3/admin/limits/weights".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
-        (Method::PUT, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
-        (Method::DELETE, "/api/v3/admin/breakers".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/predictions".to_owned(), Scope::Admin),
-        (Method::POST, format!("/api/v3/admin/predictions/{id}/resolve"), Scope::Admin),
-        (Method::GET, "/api/v3/admin/custody".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/orphans".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/spend".to_owned(), Scope::Admin),
-        (Method::GET, "/api/v3/admin/spend/waste".to_owned(), Scope::Admin),
-    ]
-}
+use crate::operations;
 
 async fn status(app: &TestApp, method: &Method, path: &str, key: Option<&str>) -> u16 {
     let mut request = Request::builder().method(method).uri(path).header("content-type", "application/json");
@@ -92,10 +25,16 @@ async fn each_scope_opens_what_it_should(pool: PgPool) {
     for scope in Scope::ALL {
         keys.push((*scope, app.new_key(&[*scope], None).await));
     }
-    for (method, path, needed) in guarded() {
-        assert_eq!(status(&app, &method, &path, None).await, 401, "{method} {path} without a key");
+    let something = |name: &str| if name == "job_id" { "1".to_owned() } else { Uuid::nil().to_string() };
+    for operation in operations::all() {
+        let Some(needed) = operation.needs else { continue };
+        let is_job = operation.noun() == "jobs";
+        let path = operation
+            .filled(|name| if is_job && name == "id" { something("job_id") } else { something(name) });
+        let method = &operation.method;
+        assert_eq!(status(&app, method, &path, None).await, 401, "{method} {path} without a key");
         for (scope, key) in &keys {
-            let status = status(&app, &method, &path, Some(key)).await;
+            let status = status(&app, method, &path, Some(key)).await;
             if *scope >= needed {
                 assert!(!matches!(status, 401 | 403), "{method} {path} with {scope}: {status}");
             } else {
@@ -103,14 +42,6 @@ async fn each_scope_opens_what_it_should(pool: PgPool) {
             }
         }
     }
-    // What the document says is behind a key is exactly what was tried.
-    let document = serde_json::to_value(spool_api::router::document()).expect("is JSON");
-    let mut secured = 0;
-    for item in document["paths"].as_object().expect("paths").values() {
-        let with_key = |operation: &&serde_json::Value| operation["security"].to_string().contains("api_key");
-        secured += item.as_object().expect("operations").values().filter(with_key).count();
-    }
-    assert_eq!(secured, guarded().len(), "a route is missing in this matrix");
 }
 
 #[sqlx::test(migrations = false)]
@@ -136,9 +67,9 @@ async fn only_whole_live_keys_open(pool: PgPool) {
     assert_eq!(status(&app, &Method::GET, path, Some(&revoked)).await, 200);
     let id = KeyToken::parse(&revoked).expect("a key").id().to_owned();
     let mut conn = app.pool.acquire().await.expect("a connection");
-    assert!(keys::revoke(&mut conn, &id).await.expect("revoked"));
+    assert!(keys::revoke(&mut conn, &id, None).await.expect("revoked"));
     assert_eq!(status(&app, &Method::GET, path, Some(&revoked)).await, 401, "revoked");
-    let listed = keys::list(&mut conn).await.expect("listed");
+    let (listed, _) = keys::list(&mut conn, 10, 0).await.expect("listed");
     let listed = listed.iter().find(|key| key.id == id).expect("is kept");
     assert!(listed.revoked_at.is_some() && listed.last_used_at.is_some());
 }

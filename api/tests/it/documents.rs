@@ -82,3 +82,19 @@ fn every_reference_leads_somewhere(value: &Value, document: &Value) {
         _ => {}
     }
 }
+
+/// `[`name`](../path)` in docs/security.md is a test of that name in that file.
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/security.md")).expect("the page");
+    let mut named = 0;
+    for link in page.split("[`").skip(1) {
+        let Some((name, rest)) = link.split_once("`](../") else { continue };
+        let (path, _) = rest.split_once(')').expect("a closed link");
+        let file = std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(file.contains(&format!("fn {name}(")), "{path} has no test {name}");
+        named += 1;
+    }
+    assert!(named > 80, "only {named} tests are named");
+}

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::app::{photo, start, start_with};
 
 /// A web server on the loopback; its port.
-async fn web() -> u16 {
+pub(crate) async fn web() -> u16 {
     let photo = photo("living-room.jpg");
     let app = Router::new()
         .route(

@@ -1,12 +1,17 @@
 //! The API over HTTP, against a real Postgres and real media: every route, every family of refusals.
 
 mod app;
+mod asset_life;
 mod assets;
+mod audio;
+mod audit;
 mod auth;
+mod browsers;
 mod budgets;
 mod campaigns;
 mod cancel;
 mod clients;
+mod clips;
 mod documents;
 mod downloads;
 mod dry_run;
@@ -19,13 +24,17 @@ mod job_events;
 mod job_list;
 mod job_ways;
 mod jobs;
+mod keys;
 mod limits;
 mod media;
+mod operations;
+mod owners;
 mod parameters;
 mod retry;
 mod scenes;
 mod spend;
 mod status_cache;
+mod storage;
 mod storyboard;
 mod videos;
 mod webhook;

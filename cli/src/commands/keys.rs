@@ -30,6 +30,9 @@ pub(crate) struct Create {
     /// The only client that it may see.
     #[arg(long, value_name = "UUID")]
     client: Option<Uuid>,
+    /// Requests a minute that each API process takes of it; what its settings say when left out.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
+    requests_per_minute: Option<i32>,
 }
 
 pub(crate) async fn execute(keys: Keys) -> Ending {
@@ -41,8 +44,17 @@ pub(crate) async fn execute(keys: Keys) -> Ending {
 async fn execute_create(create: Create) -> Ending {
     let pool = schema::connect(&create.database_url).await?;
     let token = schema::mint();
-    let new =
-        NewKey { name: &create.name, scopes: &create.scopes, client_id: create.client, expires_at: None };
+    if create.client.is_some() && create.scopes.contains(&Scope::Admin) {
+        return Err("a key of one client cannot have the scope admin".into());
+    }
+    let new = NewKey {
+        name: &create.name,
+        scopes: &create.scopes,
+        client_id: create.client,
+        expires_at: None,
+        requests_per_minute: create.requests_per_minute,
+        created_by: None,
+    };
     let mut connection = pool.acquire().await?;
     if let Some(client) = create.client
         && clients::find(&mut connection, client, None).await?.is_none()

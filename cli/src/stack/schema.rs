@@ -55,7 +55,14 @@ pub(crate) async fn dev_key(pool: &PgPool, folder: &DataFolder) -> Result<Secret
     let token = stored.and_then(|text| KeyToken::parse(text.expose_secret())).unwrap_or_else(mint);
     let key = token.reveal();
     if keys::authenticate(&mut connection, &token).await.map_err(SchemaError::Key)?.is_none() {
-        let new = NewKey { name: "spool dev", scopes: Scope::ALL, client_id: None, expires_at: None };
+        let new = NewKey {
+            name: "spool dev",
+            scopes: Scope::ALL,
+            client_id: None,
+            expires_at: None,
+            requests_per_minute: None,
+            created_by: None,
+        };
         keys::insert(&mut connection, &token, &new).await.map_err(SchemaError::Key)?;
         folder.store_secret(KEY_FILE, key.expose_secret())?;
     }

@@ -36,6 +36,8 @@ pub struct Asset {
     pub metadata: Value,
     /// When it was created.
     pub inserted_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
     /// Size of the content.
     pub bytes: i64,
     /// By its magic bytes, never by what the caller said.
@@ -96,7 +98,7 @@ pub async fn create(conn: &mut PgConnection, id: Uuid, new: &NewAsset) -> Result
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING *)
            SELECT stored.id AS "id!", client_id, campaign_id, type AS "kind!", name AS "name!", description,
                   tags AS "tags!", source_url, stored.digest AS "digest!", thumbnail_digest,
-                  metadata AS "metadata!", inserted_at AS "inserted_at!",
+                  metadata AS "metadata!", inserted_at AS "inserted_at!", updated_at AS "updated_at!",
                   media.bytes, media.content_type, media.width, media.height, media.duration_ms
            FROM stored JOIN media ON media.digest = stored.digest"#,
         id,
@@ -125,7 +127,7 @@ pub async fn list(
 ) -> Result<(Vec<Asset>, i64), DbError> {
     let total = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM assets
-           WHERE ($1::uuid IS NULL OR client_id = $1) AND ($2::uuid IS NULL OR client_id = $2)
+           WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR client_id = $1) AND ($2::uuid IS NULL OR client_id = $2)
              AND ($3::uuid IS NULL OR campaign_id = $3) AND ($4::text IS NULL OR type = $4)"#,
         filter.owner,
         filter.client_id,
@@ -138,10 +140,10 @@ pub async fn list(
     let assets = sqlx::query_as!(
         Asset,
         r#"SELECT assets.id, client_id, campaign_id, type AS kind, name, description, tags, source_url, assets.digest,
-                  thumbnail_digest, metadata, inserted_at,
+                  thumbnail_digest, metadata, inserted_at, updated_at,
                   media.bytes, media.content_type, media.width, media.height, media.duration_ms
            FROM assets JOIN media ON media.digest = assets.digest
-           WHERE ($1::uuid IS NULL OR client_id = $1) AND ($2::uuid IS NULL OR client_id = $2)
+           WHERE deleted_at IS NULL AND ($1::uuid IS NULL OR client_id = $1) AND ($2::uuid IS NULL OR client_id = $2)
              AND ($3::uuid IS NULL OR campaign_id = $3) AND ($4::text IS NULL OR type = $4)
            ORDER BY inserted_at DESC, assets.id LIMIT $5 OFFSET $6"#,
         filter.owner,
@@ -162,16 +164,24 @@ pub async fn find(conn: &mut PgConnection, id: Uuid, owner: Option<Uuid>) -> Res
     sqlx::query_as!(
         Asset,
         r#"SELECT assets.id, client_id, campaign_id, type AS kind, name, description, tags, source_url, assets.digest,
-                  thumbnail_digest, metadata, inserted_at,
+                  thumbnail_digest, metadata, inserted_at, updated_at,
                   media.bytes, media.content_type, media.width, media.height, media.duration_ms
            FROM assets JOIN media ON media.digest = assets.digest
-           WHERE assets.id = $1 AND ($2::uuid IS NULL OR client_id = $2)"#,
+           WHERE assets.id = $1 AND ($2::uuid IS NULL OR client_id = $2) AND deleted_at IS NULL"#,
         id,
         owner,
     )
     .fetch_optional(conn)
     .await
     .doing("load the asset")
+}
+
+/// SHA-256 of what is in an asset, also of one that was taken away: scenes are still made from it.
+pub async fn content(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, DbError> {
+    sqlx::query_scalar!("SELECT digest FROM assets WHERE id = $1", id)
+        .fetch_optional(conn)
+        .await
+        .doing("find the content of an asset")
 }
 
 /// Most photos that one storyboard is made from.
@@ -181,7 +191,7 @@ const MOST_PHOTOS: i64 = 2000;
 pub async fn photos(conn: &mut PgConnection, campaign_id: Uuid) -> Result<Vec<Photo>, DbError> {
     sqlx::query_as!(
         Photo,
-        "SELECT id AS asset_id, name, tags FROM assets WHERE campaign_id = $1 AND type = 'image'
+        "SELECT id AS asset_id, name, tags FROM assets WHERE campaign_id = $1 AND type = 'image' AND deleted_at IS NULL
          ORDER BY inserted_at, id LIMIT $2",
         campaign_id,
         MOST_PHOTOS,
@@ -193,8 +203,11 @@ pub async fn photos(conn: &mut PgConnection, campaign_id: Uuid) -> Result<Vec<Ph
 
 /// How many assets of any kind a campaign has.
 pub async fn count_of_campaign(conn: &mut PgConnection, campaign_id: Uuid) -> Result<i64, DbError> {
-    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM assets WHERE campaign_id = $1"#, campaign_id)
-        .fetch_one(conn)
-        .await
-        .doing("count the assets of the campaign")
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM assets WHERE campaign_id = $1 AND deleted_at IS NULL"#,
+        campaign_id
+    )
+    .fetch_one(conn)
+    .await
+    .doing("count the assets of the campaign")
 }

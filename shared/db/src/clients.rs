@@ -6,6 +6,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::edit::Edit;
 use crate::error::{DbError, Doing};
 
 /// A stored client.
@@ -104,4 +105,94 @@ pub async fn find(conn: &mut PgConnection, id: Uuid, owner: Option<Uuid>) -> Res
     .fetch_optional(conn)
     .await
     .doing("load the client")
+}
+
+/// What changes about a client.
+#[derive(Debug, Clone, Default)]
+pub struct ClientEdit {
+    /// 1 to 255 characters.
+    pub name: Option<String>,
+    /// Free text.
+    pub description: Edit<String>,
+    /// As given.
+    pub homepage: Edit<String>,
+    /// A JSON object, all of it anew.
+    pub metadata: Option<Value>,
+    /// Free text.
+    pub brand_guidelines: Edit<String>,
+}
+
+/// Changes a client. `None` when there is none (for this owner).
+pub async fn update(
+    conn: &mut PgConnection,
+    id: Uuid,
+    owner: Option<Uuid>,
+    edit: &ClientEdit,
+) -> Result<Option<Client>, DbError> {
+    let (describe, description) = edit.description.parts();
+    let (house, homepage) = edit.homepage.parts();
+    let (guide, brand_guidelines) = edit.brand_guidelines.parts();
+    sqlx::query_as!(
+        Client,
+        "UPDATE clients SET name = COALESCE($3, name), description = CASE WHEN $4 THEN $5 ELSE description END,
+                homepage = CASE WHEN $6 THEN $7 ELSE homepage END, metadata = COALESCE($8, metadata),
+                brand_guidelines = CASE WHEN $9 THEN $10 ELSE brand_guidelines END, updated_at = now()
+         WHERE id = $1 AND ($2::uuid IS NULL OR id = $2)
+         RETURNING id, name, description, homepage, metadata, brand_guidelines, inserted_at, updated_at",
+        id,
+        owner,
+        edit.name,
+        describe,
+        description,
+        house,
+        homepage,
+        edit.metadata,
+        guide,
+        brand_guidelines,
+    )
+    .fetch_optional(conn)
+    .await
+    .doing("change the client")
+}
+
+/// What became of an attempt to delete a client or a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone, with its campaigns and assets. Jobs that have ended stay, and so does what was spent.
+    Deleted,
+    /// So many of its jobs have not ended.
+    Busy(i64),
+    /// There is no such thing (for this owner).
+    Unknown,
+}
+
+/// Deletes a client with its campaigns, its assets and the keys that are bound to it.
+pub async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<Deletion, DbError> {
+    const DOING: &str = "delete the client";
+    // Whoever creates a job locks its campaign and then needs the client: in the same order here.
+    sqlx::query!("SELECT id FROM campaigns WHERE client_id = $1 ORDER BY id FOR UPDATE", id)
+        .fetch_all(&mut *conn)
+        .await
+        .doing(DOING)?;
+    if sqlx::query_scalar!("SELECT id FROM clients WHERE id = $1 FOR UPDATE", id)
+        .fetch_optional(&mut *conn)
+        .await
+        .doing(DOING)?
+        .is_none()
+    {
+        return Ok(Deletion::Unknown);
+    }
+    let busy = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM jobs
+           WHERE client_id = $1 AND state IN ('planning', 'pending', 'approved', 'processing')"#,
+        id
+    )
+    .fetch_one(&mut *conn)
+    .await
+    .doing(DOING)?;
+    if busy > 0 {
+        return Ok(Deletion::Busy(busy));
+    }
+    sqlx::query!("DELETE FROM clients WHERE id = $1", id).execute(conn).await.doing(DOING)?;
+    Ok(Deletion::Deleted)
 }

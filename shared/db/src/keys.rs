@@ -101,6 +101,15 @@ impl KeyToken {
         SecretString::from(format!("spool_{}_{}", self.id, self.secret.expose_secret()))
     }
 
+    /// A key of an older system (`API_AUTH_KEY`): any text of 16 to 256 visible characters. Its id comes from its own hash.
+    pub fn of_older_system(text: &str) -> Option<Self> {
+        let is_fine = (16..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        (is_fine && !text.starts_with("spool_")).then(|| {
+            let digest = Sha256::digest(format!("spool-older-key-1\n{text}").as_bytes());
+            Self { id: format!("older{}", hex(&digest[..8])), secret: SecretString::from(text) }
+        })
+    }
+
     fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.secret.expose_secret().as_bytes()).into()
     }
@@ -117,6 +126,10 @@ pub struct NewKey<'a> {
     pub client_id: Option<Uuid>,
     /// After this instant it is refused.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Requests a minute that each API process takes of it, when it has a rate of its own; at least 1.
+    pub requests_per_minute: Option<i32>,
+    /// The key that makes it.
+    pub created_by: Option<&'a str>,
 }
 
 /// A stored key, without its secret.
@@ -138,6 +151,12 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
     /// To the minute.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Requests a minute, when it has a rate of its own.
+    pub requests_per_minute: Option<i32>,
+    /// The key that made it.
+    pub created_by: Option<String>,
+    /// Neither expired nor revoked, by the database's clock.
+    pub live: bool,
 }
 
 /// A key that was presented and is right.
@@ -149,6 +168,8 @@ pub struct Authenticated {
     pub scopes: Vec<String>,
     /// The only client it may see, when set.
     pub client_id: Option<Uuid>,
+    /// Requests a minute, when it has a rate of its own.
+    pub requests_per_minute: Option<i32>,
     /// Its last noted use is more than a minute ago.
     pub unseen: bool,
 }
@@ -164,18 +185,36 @@ impl Authenticated {
 pub async fn insert(conn: &mut PgConnection, token: &KeyToken, new: &NewKey<'_>) -> Result<(), DbError> {
     let scopes: Vec<String> = new.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
     sqlx::query!(
-        "INSERT INTO api_keys (id, name, secret_hash, scopes, client_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO api_keys (id, name, secret_hash, scopes, client_id, expires_at, requests_per_minute, created_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         token.id,
         new.name,
         &token.hash()[..],
         &scopes,
         new.client_id,
         new.expires_at,
+        new.requests_per_minute,
+        new.created_by,
     )
     .execute(conn)
     .await
     .doing("store the API key")?;
     Ok(())
+}
+
+/// Stores a key of an older system under its own id, for everything but administration. One that is there, revoked or not,
+/// stays as it is; says whether it was new.
+pub async fn adopt(conn: &mut PgConnection, token: &KeyToken, name: &str) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "INSERT INTO api_keys (id, name, secret_hash, scopes) VALUES ($1, $2, $3, '{write}') ON CONFLICT (id) DO NOTHING",
+        token.id,
+        name,
+        &token.hash()[..],
+    )
+    .execute(conn)
+    .await
+    .doing("take over an API key")?;
+    Ok(done.rows_affected() == 1)
 }
 
 /// The key that was presented, when it exists, its secret is right, and it is neither expired nor revoked.
@@ -185,7 +224,7 @@ pub async fn authenticate(
     token: &KeyToken,
 ) -> Result<Option<Authenticated>, DbError> {
     let row = sqlx::query!(
-        r#"SELECT id, secret_hash, scopes, client_id,
+        r#"SELECT id, secret_hash, scopes, client_id, requests_per_minute,
                   (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())) AS "live!",
                   (last_used_at IS NULL OR last_used_at < now() - interval '1 minute') AS "unseen!"
            FROM api_keys WHERE id = $1"#,
@@ -202,6 +241,7 @@ pub async fn authenticate(
         id: row.id,
         scopes: row.scopes,
         client_id: row.client_id,
+        requests_per_minute: row.requests_per_minute,
         unseen: row.unseen,
     }))
 }
@@ -220,24 +260,47 @@ pub async fn note_use(conn: &mut PgConnection, id: &str) -> Result<(), DbError> 
     Ok(())
 }
 
-/// All keys, newest first.
-pub async fn list(conn: &mut PgConnection) -> Result<Vec<ApiKey>, DbError> {
-    sqlx::query_as!(
-        ApiKey,
-        "SELECT id, name, scopes, client_id, created_at, expires_at, revoked_at, last_used_at
-         FROM api_keys ORDER BY created_at DESC, id",
-    )
-    .fetch_all(conn)
-    .await
-    .doing("list the API keys")
+macro_rules! select {
+    ($which:literal, $($arg:expr),+) => {
+        sqlx::query_as!(
+            ApiKey,
+            r#"SELECT id, name, scopes, client_id, created_at, expires_at, revoked_at, last_used_at, requests_per_minute, created_by,
+                      (revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())) AS "live!"
+               FROM api_keys WHERE "# + $which,
+            $($arg),+
+        )
+    };
 }
 
-/// Refuses a key from now on. `false` when there is no such key; revoking twice keeps the first time.
-pub async fn revoke(conn: &mut PgConnection, id: &str) -> Result<bool, DbError> {
-    let done = sqlx::query!("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, now()) WHERE id = $1", id)
-        .execute(conn)
+/// A page of keys, newest first, and how many there are in all.
+pub async fn list(conn: &mut PgConnection, limit: i64, offset: i64) -> Result<(Vec<ApiKey>, i64), DbError> {
+    let total = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM api_keys"#)
+        .fetch_one(&mut *conn)
         .await
-        .doing("revoke the API key")?;
+        .doing("count the API keys")?;
+    let keys = select!("true ORDER BY created_at DESC, id LIMIT $1 OFFSET $2", limit, offset)
+        .fetch_all(conn)
+        .await
+        .doing("list the API keys")?;
+    Ok((keys, total))
+}
+
+/// One key.
+pub async fn find(conn: &mut PgConnection, id: &str) -> Result<Option<ApiKey>, DbError> {
+    select!("id = $1", id).fetch_optional(conn).await.doing("read the API key")
+}
+
+/// Refuses a key from now on; `by` is the key that says so. `false` when there is no such key; revoking twice keeps the first time.
+pub async fn revoke(conn: &mut PgConnection, id: &str, by: Option<&str>) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "UPDATE api_keys SET revoked_by = CASE WHEN revoked_at IS NULL THEN $2 ELSE revoked_by END, revoked_at = COALESCE(revoked_at, now())
+         WHERE id = $1",
+        id,
+        by,
+    )
+    .execute(conn)
+    .await
+    .doing("revoke the API key")?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -271,6 +334,19 @@ mod tests {
             assert!(KeyToken::parse(text).is_none(), "{text}");
         }
         assert!(KeyToken::parse("spool_abcd_0123456789abcdef").is_some());
+    }
+
+    #[test]
+    fn older_keys_keep_their_id_and_do_not_tell_their_secret() {
+        let key = KeyToken::of_older_system("a-key-of-elder-days").expect("a key");
+        assert_eq!(KeyToken::of_older_system("a-key-of-elder-days").expect("a key").id(), key.id());
+        assert_ne!(KeyToken::of_older_system("a-key-of-elder-dayz").expect("a key").id(), key.id());
+        assert!(key.id().starts_with("older") && key.id().len() == 21, "{}", key.id());
+        for text in
+            ["", "short", "spool_abcd_0123456789abcdef", "with a space in the middle", &"x".repeat(257)]
+        {
+            assert!(KeyToken::of_older_system(text).is_none(), "{text}");
+        }
     }
 
     #[test]

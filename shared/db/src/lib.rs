@@ -4,13 +4,16 @@
 //! transaction. Locks are taken in one order everywhere: job, scenes, predictions,
 //! budgets, ledger, limits, tasks.
 
+pub mod asset_changes;
 pub mod assets;
+pub mod audit;
 mod budget_change;
 pub mod budgets;
 pub mod campaigns;
 pub mod cancellation;
 pub mod clients;
 pub mod custody;
+pub mod edit;
 pub mod error;
 pub mod events;
 pub mod explain;
@@ -31,10 +34,14 @@ pub mod revisions;
 pub mod scenes;
 pub mod schema;
 pub mod signals;
+pub mod soundtracks;
 pub mod spend;
 pub mod spend_order;
 mod spend_stop;
 mod spend_waits;
+pub mod stats;
+pub mod storage;
 pub mod storyboard;
+pub mod video_metrics;
 pub mod waste;
 pub mod webhooks;

@@ -51,6 +51,32 @@ pub async fn get(conn: &mut PgConnection, digest: &str) -> Result<Option<MediaRo
     .doing("read a media row")
 }
 
+/// The picture that was made of a stored film, if one was.
+pub async fn thumbnail_of(conn: &mut PgConnection, digest: &str) -> Result<Option<MediaRow>, DbError> {
+    sqlx::query_as!(
+        MediaRow,
+        "SELECT t.digest, t.bytes, t.content_type, t.width, t.height, t.duration_ms
+         FROM media m JOIN media t ON t.digest = m.picture_digest WHERE m.digest = $1",
+        digest
+    )
+    .fetch_optional(conn)
+    .await
+    .doing("find the picture of a film")
+}
+
+/// Keeps a recorded picture with the film that it shows; the first one stays.
+pub async fn keep_thumbnail(conn: &mut PgConnection, film: &str, picture: &str) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE media SET picture_digest = $2 WHERE digest = $1 AND picture_digest IS NULL",
+        film,
+        picture
+    )
+    .execute(conn)
+    .await
+    .doing("keep the picture of a film")?;
+    Ok(())
+}
+
 /// What a prediction's input called `name` serves.
 pub async fn of_prediction(
     conn: &mut PgConnection,

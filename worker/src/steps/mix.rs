@@ -4,7 +4,7 @@ use super::workspace::{Workspace, keep};
 use crate::context::Context;
 use crate::crash::crash_point;
 use serde_json::json;
-use spool_db::{jobs, media, predictions, scenes};
+use spool_db::{jobs, media, predictions, scenes, soundtracks};
 use spool_job::tasks::{JobTask, TaskKind};
 use spool_media::music::Segment;
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
@@ -59,11 +59,17 @@ impl Handler for Mix {
         let out = workspace.path("video.mp4");
         ctx.ffmpeg.mix(&video, &soundtrack, job.spec.audio, &out).await?;
         let (stored, _) = keep(ctx, &out, "video/mp4").await?;
+        let music =
+            if segments.is_empty() { None } else { Some(keep(ctx, &soundtrack, "audio/mp4").await?.0) };
         crash_point!(MixStored);
 
         let mut tx = ctx.pool.begin().await?;
         jobs::lock(&mut tx, task.job_id).await?;
         media::record(&mut tx, &stored).await?;
+        if let Some(music) = &music {
+            media::record(&mut tx, music).await?;
+            soundtracks::keep(&mut tx, task.job_id, &music.digest).await?;
+        }
         jobs::mixed(&mut tx, task.job_id, &stored.digest, !segments.is_empty()).await?;
         let done = run
             .commit(tx, Outcome::Done(json!({"digest": stored.digest, "stretches": segments.len()})))

@@ -41,14 +41,14 @@ impl Handler for Render {
         let mut media = BTreeMap::new();
         for (name, asset) in [(FIRST, Some(scene.first_asset_id)), (LAST, scene.last_asset_id)] {
             let Some(asset) = asset else { continue };
-            let found = assets::find(&mut conn, asset, None).await?;
+            let found = assets::content(&mut conn, asset).await?;
             let Some(found) = found else {
                 return Err(Failure::fail(
                     "asset_missing",
                     format!("photo {asset} of scene {} was deleted", scene.index + 1),
                 ));
             };
-            media.insert(name.to_owned(), found.digest);
+            media.insert(name.to_owned(), found);
         }
         drop(conn);
 

@@ -39,6 +39,8 @@ pub struct AssetJson {
     pub format: String,
     /// SHA-256 of the bytes.
     pub digest: String,
+    /// A signed link to the bytes by their digest, which a browser may keep for good.
+    pub content_url: String,
     pub width: Option<i32>,
     pub height: Option<i32>,
     /// Seconds.
@@ -69,6 +71,7 @@ impl AssetJson {
             thumbnail_blob_id: row.thumbnail_digest,
             source_url: row.source_url,
             format: format.to_owned(),
+            content_url: links.content(&row.digest, now),
             digest: row.digest,
             width: row.width,
             height: row.height,

@@ -45,6 +45,11 @@ impl Fields {
         }
     }
 
+    /// Whether any of these names is there, even as null.
+    pub fn names(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.0.contains_key(*name))
+    }
+
     /// The first of these names that has a value.
     fn first(&self, names: &[&str]) -> Option<&Value> {
         names.iter().filter_map(|name| self.0.get(*name)).find(|value| !value.is_null())
@@ -89,7 +94,7 @@ impl Fields {
         Ok(said)
     }
 
-    fn id(&self, name: &str, invalid: &mut Invalid) -> Option<Uuid> {
+    pub fn id(&self, name: &str, invalid: &mut Invalid) -> Option<Uuid> {
         let value = self.first(&[name])?;
         let id = value.as_str().and_then(|text| text.parse().ok());
         if id.is_none() {
@@ -98,7 +103,7 @@ impl Fields {
         id
     }
 
-    fn text(&self, names: &[&str], longest: usize, invalid: &mut Invalid) -> Option<String> {
+    pub fn text(&self, names: &[&str], longest: usize, invalid: &mut Invalid) -> Option<String> {
         let Value::String(text) = self.first(names)? else {
             invalid.add(names[0], "must be a text");
             return None;
@@ -107,7 +112,7 @@ impl Fields {
     }
 
     /// A list, a text of JSON, or words between commas.
-    fn tags(&self, invalid: &mut Invalid) -> Vec<String> {
+    pub fn tags(&self, invalid: &mut Invalid) -> Vec<String> {
         let given = match self.first(&["tags", "tag_list"]) {
             None => return Vec::new(),
             Some(Value::String(text)) => match serde_json::from_str::<Value>(text) {
@@ -142,7 +147,7 @@ impl Fields {
     }
 
     /// An object, or a text of JSON that is one.
-    fn metadata(&self, invalid: &mut Invalid) -> Value {
+    pub fn metadata(&self, invalid: &mut Invalid) -> Value {
         let given = match self.first(&["metadata", "meta"]) {
             Some(Value::String(text)) => Some(serde_json::from_str(text).unwrap_or(Value::Bool(false))),
             other => other.cloned(),

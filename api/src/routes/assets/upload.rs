@@ -9,7 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::AssetData;
+use super::body::{AssetData, AssetJson};
 use super::fields::{Fields, no_source, owner_of};
 use crate::asset_intake::{self, Source};
 use crate::caller::Caller;
@@ -74,6 +74,12 @@ pub async fn upload(
     caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<AssetData>), ApiError> {
+    let data = take(&state, &caller, request).await?;
+    Ok((StatusCode::CREATED, Json(AssetData { data })))
+}
+
+/// Takes a form with a file or JSON with an address, and stores what it brings.
+pub async fn take(state: &AppState, caller: &Caller, request: Request) -> Result<AssetJson, ApiError> {
     let (fields, source) = if is_form(&request) {
         let form = Multipart::from_request(request, &()).await.map_err(|rejection| {
             ApiError::bad_request(Code::BadRequest, "the form has no boundary")
@@ -96,9 +102,8 @@ pub async fn upload(
         ));
     };
     let said = fields.parse()?;
-    let owner = owner_of(&state, &caller, &said).await?;
-    let data = asset_intake::create(&state, said, owner, source).await?;
-    Ok((StatusCode::CREATED, Json(AssetData { data })))
+    let owner = owner_of(state, caller, &said).await?;
+    asset_intake::create(state, said, owner, source).await
 }
 
 /// The fields and the address of a JSON body.

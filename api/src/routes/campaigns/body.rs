@@ -93,7 +93,7 @@ impl From<Campaign> for CampaignJson {
 }
 
 /// Older clients send an object as a text of JSON and expect the object back.
-fn decoded(brief: Value) -> Value {
+pub fn decoded(brief: Value) -> Value {
     match &brief {
         Value::String(text) => match serde_json::from_str::<Value>(text) {
             Ok(inner @ (Value::Object(_) | Value::Array(_))) => inner,

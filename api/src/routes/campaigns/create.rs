@@ -7,6 +7,7 @@ use spool_db::campaigns;
 use uuid::Uuid;
 
 use super::body::{CampaignData, CreateCampaign};
+use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::ApiError;
@@ -27,6 +28,7 @@ pub async fn create(
     let Some(campaign) = campaigns::create(&mut transaction, Uuid::now_v7(), &new).await? else {
         return Err(Invalid::only("client_id", "does not exist"));
     };
+    audit::about("campaign", campaign.id.to_string());
     commit(transaction).await?;
     Ok((StatusCode::CREATED, Json(CampaignData { data: campaign.into() })))
 }

@@ -7,6 +7,7 @@ use spool_db::clients;
 use uuid::Uuid;
 
 use super::body::{ClientData, CreateClient};
+use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
@@ -28,6 +29,7 @@ pub async fn create(
     let new = body.check()?;
     let mut transaction = state.db.begin().await?;
     let client = clients::create(&mut transaction, Uuid::now_v7(), &new).await?;
+    audit::about("client", client.id.to_string());
     commit(transaction).await?;
     Ok((StatusCode::CREATED, Json(ClientData { data: client.into() })))
 }

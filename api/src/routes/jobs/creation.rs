@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::request::{Film, field_of};
 use crate::approval;
+use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
@@ -109,6 +110,7 @@ impl Creation {
         let job = jobs::show(conn, id, None).await?.ok_or_else(|| ApiError::not_found("job", id))?;
         let scenes = scenes::list(conn, id).await?;
         let budgets = budgets::applying(conn, job.client_id, job.campaign_id, Some(id)).await?;
+        audit::about("job", id);
         commit(transaction).await?;
         if let Some(bell) = bell {
             state.db.ring(bell).await;

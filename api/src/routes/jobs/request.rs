@@ -35,7 +35,7 @@ pub struct FilmWishes {
     pub aspect_ratio: Option<String>,
     /// Sound made by the video model itself.
     pub generate_audio: Option<bool>,
-    /// Whether to compose music; yes unless told otherwise.
+    /// Whether to compose music; yes, unless told otherwise here or by the settings.
     pub music: Option<bool>,
     /// Whether a clip or a stretch of music that was bought before by exactly the same order is used again, for nothing; yes unless
     /// told otherwise.
@@ -83,7 +83,7 @@ impl FilmWishes {
             resolution: self.resolution.unwrap_or_else(|| "1080p".to_owned()),
             aspect: self.aspect_ratio.unwrap_or_else(|| "16:9".to_owned()),
             audio: self.generate_audio.unwrap_or(false),
-            music: self.music.unwrap_or(true),
+            music: self.music.unwrap_or(defaults.music),
             reuse: self.reuse.unwrap_or(true),
             on_scene_failure: self.on_scene_failure.unwrap_or(OnSceneFailure::Fail),
             on_music_failure: self.audio_error_strategy.unwrap_or(defaults.on_music_failure),

@@ -6,6 +6,8 @@ use spool_db::scenes::SceneRow;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::links::Links;
+
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SceneJson {
     pub id: Uuid,
@@ -18,6 +20,10 @@ pub struct SceneJson {
     pub has_video: bool,
     /// Bytes of the clip.
     pub video_blob_size: Option<i64>,
+    /// A signed link to the clip.
+    pub video_url: Option<String>,
+    /// A signed link to a frame of it.
+    pub thumbnail_url: Option<String>,
     /// Place in the video, from 0.
     pub index: i32,
     /// Raised by an edit or a regenerate.
@@ -46,6 +52,8 @@ impl From<SceneRow> for SceneJson {
             provider_id: row.provider_id,
             has_video: row.clip_digest.is_some(),
             video_blob_size: row.clip_bytes,
+            video_url: None,
+            thumbnail_url: None,
             index: row.index,
             version: row.version,
             title: row.title,
@@ -59,6 +67,16 @@ impl From<SceneRow> for SceneJson {
             inserted_at: row.inserted_at,
             updated_at: row.updated_at,
         }
+    }
+}
+
+impl SceneJson {
+    /// With links to its clip, where there is one.
+    #[must_use]
+    pub fn linked(mut self, links: &Links, now: DateTime<Utc>) -> Self {
+        self.video_url = self.has_video.then(|| links.clip(self.job_id, self.id, now));
+        self.thumbnail_url = self.has_video.then(|| links.clip_thumbnail(self.job_id, self.id, now));
+        self
     }
 }
 

@@ -22,7 +22,9 @@ pub async fn list(
     let job = jobs::show(&mut conn, id, caller.client)
         .await?
         .ok_or_else(|| ApiError::not_found("job", id).with("job_id", id))?;
-    let scenes: Vec<SceneJson> = scenes::list(&mut conn, id).await?.into_iter().map(Into::into).collect();
+    let now = state.clock.now();
+    let linked = |row| SceneJson::from(row).linked(&state.links, now);
+    let scenes: Vec<SceneJson> = scenes::list(&mut conn, id).await?.into_iter().map(linked).collect();
     Ok(Json(SceneList {
         job_id: id,
         total_scenes: scenes.len(),

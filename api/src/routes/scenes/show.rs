@@ -5,7 +5,7 @@ use axum::extract::State;
 use spool_db::{jobs, scenes};
 use uuid::Uuid;
 
-use super::body::SceneData;
+use super::body::{SceneData, SceneJson};
 use crate::caller::Caller;
 use crate::error::{ApiError, Code};
 use crate::extract::path::ApiPath;
@@ -32,5 +32,6 @@ pub async fn show(
         let why = format!("scene {scene_id} belongs to another job");
         return Err(ApiError::unprocessable(Code::WrongJob, why).with("job_id", id));
     }
-    Ok(Json(SceneData { scene: scene.into(), job_id: id, job_status: job.state.as_str() }))
+    let scene = SceneJson::from(scene).linked(&state.links, state.clock.now());
+    Ok(Json(SceneData { scene, job_id: id, job_status: job.state.as_str() }))
 }

@@ -1,7 +1,10 @@
 //! `/videos/{job_id}`: finished videos, by key or by signed link.
 
+pub mod clip;
+pub mod clip_thumbnail;
 pub mod combined;
 pub mod gallery;
+pub mod metrics;
 pub mod thumbnail;
 
 use spool_db::jobs::{self, JobRow};

@@ -1,0 +1,6 @@
+//! `/admin/keys`: who may call the API.
+
+pub mod body;
+pub mod create;
+pub mod list;
+pub mod revoke;

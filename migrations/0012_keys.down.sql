@@ -1,0 +1,9 @@
+DROP INDEX ledger_by_campaign;
+DROP INDEX ledger_by_client;
+DROP TABLE audit;
+DROP INDEX api_keys_newest;
+ALTER TABLE api_keys
+    DROP CONSTRAINT api_keys_bound,
+    DROP COLUMN revoked_by,
+    DROP COLUMN created_by,
+    DROP COLUMN requests_per_minute;
