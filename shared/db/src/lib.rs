@@ -13,6 +13,7 @@ pub mod custody;
 pub mod error;
 pub mod events;
 pub mod explain;
+pub mod import;
 pub mod jobs;
 pub mod keys;
 pub mod learned;
