@@ -38,6 +38,10 @@ enum Command {
     /// Bring the database of DATABASE_URL up to date.
     #[cfg(feature = "schema")]
     Migrate(commands::migrate::Migrate),
+    /// Bring over the database of an older system: clients, campaigns, assets, jobs and their media.
+    #[cfg(feature = "schema")]
+    #[command(subcommand)]
+    Import(commands::import::Imports),
     /// API keys of the database of DATABASE_URL.
     #[cfg(feature = "schema")]
     #[command(subcommand)]
@@ -73,6 +77,8 @@ async fn execute(command: Command) -> Ending {
         Command::Demo(demo) => commands::demo::execute(demo).await,
         #[cfg(feature = "schema")]
         Command::Migrate(migrate) => commands::migrate::execute(migrate).await,
+        #[cfg(feature = "schema")]
+        Command::Import(imports) => commands::import::execute(imports).await,
         #[cfg(feature = "schema")]
         Command::Keys(keys) => commands::keys::execute(keys).await,
         #[cfg(feature = "schema")]

@@ -17,6 +17,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shared/db", &["spool-job"]),
     ("shared/explain", &["spool-job", "spool-queue", "spool-db"]),
     ("shared/provider", &["spool-job"]),
+    // Its rows go to `db`, its media to `media`, and `provider` fetches what is only at an address.
+    ("shared/import", &["spool-job", "spool-db", "spool-media", "spool-provider"]),
     (
         "api",
         &[
@@ -30,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("worker", &["spool-job", "spool-queue", "spool-db", "spool-provider", "spool-media", "spool-telemetry"]),
-    ("cli", &["spool-job", "spool-db", "spool-queue", "spool-explain", "spool-telemetry"]),
+    ("cli", &["spool-job", "spool-db", "spool-queue", "spool-explain", "spool-import", "spool-telemetry"]),
     ("simulator", &["spool-provider", "spool-media", "spool-telemetry"]),
     ("bench", &["spool-queue"]),
     ("tests", &[]),
@@ -43,6 +45,7 @@ const KEPT_TO: &[(&str, &[&str])] = &[
     ("reqwest", &["shared/provider", "shared/media", "simulator", "cli", "bench", "tests"]),
     ("object_store", &["shared/media"]),
     ("governor", &["api", "worker"]),
+    ("rusqlite", &["shared/import"]),
 ];
 /// Where processes are started.
 const STARTERS: [&str; 3] =

@@ -11,6 +11,8 @@ pub(crate) mod dev;
 #[cfg(feature = "schema")]
 pub(crate) mod explain;
 #[cfg(feature = "schema")]
+pub(crate) mod import;
+#[cfg(feature = "schema")]
 pub(crate) mod keys;
 #[cfg(feature = "schema")]
 pub(crate) mod limits;

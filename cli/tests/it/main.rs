@@ -1,3 +1,4 @@
 //! `spool` as it is typed.
 
+mod import;
 mod throwaway;

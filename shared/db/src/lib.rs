@@ -18,6 +18,7 @@ pub mod error;
 pub mod events;
 pub mod explain;
 pub mod idempotency;
+pub mod import;
 pub mod job_deletion;
 pub mod job_list;
 pub mod jobs;

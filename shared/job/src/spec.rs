@@ -12,6 +12,8 @@ text_enum! {
         ImagePairs = "image_pairs",
         /// Clips of a property's rooms.
         PropertyPhotos = "property_photos",
+        /// One clip from a prompt, without photos: jobs of an older system, none of ours.
+        Prompt = "prompt",
     }
 }
 

@@ -1,0 +1,8 @@
+//! SQLite files of the older systems: opened, recognised, read by pages, their media streamed.
+
+pub(crate) mod blob;
+pub mod open;
+pub(crate) mod row;
+pub(crate) mod rows;
+pub mod system;
+pub(crate) mod table;
