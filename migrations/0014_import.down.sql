@@ -1,4 +1,3 @@
--- video_metrics is 0011's to drop.
 DROP TABLE briefs;
 ALTER TABLE jobs DROP CONSTRAINT jobs_type_check;
 -- Rows of the kind that goes stay as they are; only new ones are checked.

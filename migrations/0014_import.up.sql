@@ -64,14 +64,3 @@ CREATE TABLE briefs (
     inserted_at        timestamptz NOT NULL DEFAULT now(),
     updated_at         timestamptz NOT NULL DEFAULT now()
 );
-
--- How a finished video did where it was shown. 0011 makes the same one.
-CREATE TABLE IF NOT EXISTS video_metrics (
-    job_id      bigint PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
-    views       bigint CHECK (views >= 0),
-    clicks      bigint CHECK (clicks >= 0),
-    -- Clicks by views as the caller reckons it, 0 to 1.
-    ctr         double precision CHECK (ctr BETWEEN 0 AND 1),
-    conversions bigint CHECK (conversions >= 0),
-    updated_at  timestamptz NOT NULL DEFAULT now()
-);
