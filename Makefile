@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test test-pg18 trials lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory bench-flight migrate
+.PHONY: help bootstrap build demo dev test test-pg18 trials lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory bench-flight bench-http migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -85,6 +85,11 @@ bench-memory: bootstrap ## Measure memory while a film is made and 200 MB go in 
 bench-flight: bootstrap ## Measure one worker that looks after 2,000 predictions (8 minutes)
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
 	@scripts/bench-flight.sh $(TARGET)/release
+
+bench-http: ## Measure status polls and creations over HTTP (3 minutes)
+	@scripts/bootstrap.sh bench-http
+	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
+	@scripts/bench-http.sh $(TARGET)/release
 
 migrate: build ## Bring the database of DATABASE_URL up to date
 	$(SPOOL) migrate

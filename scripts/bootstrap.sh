@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to run Spool: FFmpeg and the programs of Postgres. With the argument `test` also what the
 # tests need: Node.js and Python, whose official provider clients run against the simulator, and PgBouncer, behind which
-# the queue must work.
+# the queue must work; with `bench-http` the program that makes the load.
 # On Debian and Ubuntu it uses apt; elsewhere it says what to install. No service is started: `spool` runs a private
 # Postgres of its own.
 set -euo pipefail
@@ -27,6 +27,10 @@ if [[ ${1:-} == test ]]; then
   { has node && has npm; } || packages+=(nodejs npm)
   has_venv || packages+=(python3 python3-venv)
   { has pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; } || packages+=(pgbouncer)
+fi
+
+if [[ ${1:-} == bench-http ]]; then
+  has wrk || packages+=(wrk)
 fi
 
 if ! has cargo; then

@@ -19,6 +19,7 @@ pub mod feed;
 pub mod idempotency;
 pub mod idempotency_sweep;
 pub mod inspect;
+pub mod key_cache;
 pub mod key_rates;
 pub mod layers;
 pub mod limits;

@@ -23,6 +23,7 @@ use crate::cli::{ConfigError, ServeArgs};
 use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::feed::{self, Feed};
+use crate::key_cache::{self, KeyCache};
 use crate::key_rates::KeyRates;
 use crate::links::Links;
 use crate::older_settings;
@@ -151,6 +152,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         ),
         feed: Feed::new(feed::LIFE),
         key_rates: KeyRates::new(args.callers.key_requests_per_minute),
+        key_cache: KeyCache::new(key_cache::LIFE),
         cors: args.callers.cors_origins.clone(),
     }))
 }

@@ -11,6 +11,7 @@ use crate::cors::CorsOrigins;
 use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::feed::Feed;
+use crate::key_cache::KeyCache;
 use crate::key_rates::KeyRates;
 use crate::links::Links;
 use crate::webhook_secret::WebhookSecret;
@@ -32,6 +33,7 @@ pub struct Parts {
     /// What is known of jobs without asking.
     pub feed: Feed,
     pub key_rates: KeyRates,
+    pub key_cache: KeyCache,
     /// Web pages that may call.
     pub cors: CorsOrigins,
 }

@@ -5,6 +5,7 @@ mod contestant;
 mod database;
 mod figures;
 mod flight;
+mod http;
 mod machine;
 mod measure;
 mod memory;
@@ -39,6 +40,8 @@ enum Command {
     Publish(queue::Publish),
     /// Thousands of predictions in flight on one worker of a running system: memory, CPU, and how fast a webhook wakes.
     Flight(flight::Flight),
+    /// Status polls and creations over HTTP, beside axum and one statement, and polls while films are made.
+    Http(http::Http),
     /// Memory of a running system while a film is made and a large file goes in and out.
     Memory(memory::Memory),
     /// One side of the comparison at one work, in this process.
@@ -53,6 +56,7 @@ async fn main() -> ExitCode {
         Command::Soak(soak) => soak.run().await,
         Command::Publish(publish) => publish.run(),
         Command::Flight(flight) => flight.run().await,
+        Command::Http(http) => http.run().await,
         Command::Memory(memory) => memory.run().await,
         Command::Contestant(orders) => contestant::run(&orders).await,
     };

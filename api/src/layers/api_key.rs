@@ -2,13 +2,14 @@
 //! No key is configured by default: without one in the database nobody gets in.
 
 use std::num::NonZeroU32;
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 use spool_db::audit::Change;
-use spool_db::keys::{self, KeyToken, Scope};
+use spool_db::keys::{self, Authenticated, KeyToken, Scope};
 
 use crate::audit;
 use crate::caller::Caller;
@@ -55,15 +56,25 @@ pub async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
     };
     let token =
         KeyToken::parse(presented).or_else(|| KeyToken::of_older_system(presented)).ok_or_else(refused)?;
-    let key = keys::authenticate(&mut *state.db.read().await?, &token).await?.ok_or_else(refused)?;
+    let key = match state.key_cache.get(&token) {
+        Some(key) => key,
+        None => authenticate(state, &token).await?,
+    };
+    let per_minute =
+        key.requests_per_minute.and_then(|count| u32::try_from(count).ok()).and_then(NonZeroU32::new);
+    Ok(Caller { scope: key.highest_scope(), key_id: key.id, client: key.client_id, per_minute })
+}
+
+async fn authenticate(state: &AppState, token: &KeyToken) -> Result<Authenticated, ApiError> {
+    let asked = Instant::now();
+    let key = keys::authenticate(&mut *state.db.read().await?, token).await?.ok_or_else(refused)?;
     if key.unseen {
         let mut transaction = state.db.begin().await?;
         keys::note_use(&mut transaction, &key.id).await?;
         commit(transaction).await?;
     }
-    let per_minute =
-        key.requests_per_minute.and_then(|count| u32::try_from(count).ok()).and_then(NonZeroU32::new);
-    Ok(Caller { scope: key.highest_scope(), key_id: key.id, client: key.client_id, per_minute })
+    state.key_cache.keep(token, asked, key.clone());
+    Ok(key)
 }
 
 /// Counted before the scope is looked at: refused requests cost something, too.

@@ -14,6 +14,7 @@ use spool_api::cors::CorsOrigins;
 use spool_api::database::Database;
 use spool_api::defaults::JobDefaults;
 use spool_api::feed::Feed;
+use spool_api::key_cache::KeyCache;
 use spool_api::key_rates::KeyRates;
 use spool_api::links::Links;
 use spool_api::router;
@@ -120,6 +121,7 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
         webhook_secret: WebhookSecret::new(Some(SecretString::from(WEBHOOK_SECRET)), None),
         feed: Feed::new(life),
         key_rates: KeyRates::new(0),
+        key_cache: KeyCache::new(life),
         cors: "https://app.example.com".parse::<CorsOrigins>().expect("an origin"),
     });
     let router = router::app(state.clone(), metrics::install()).expect("the document is written");

@@ -110,6 +110,14 @@ impl KeyToken {
         })
     }
 
+    /// Of all of it, to tell presented keys apart without holding them.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = Sha256::new_with_prefix(self.id.as_bytes());
+        digest.update(b"_");
+        digest.update(self.secret.expose_secret().as_bytes());
+        digest.finalize().into()
+    }
+
     fn hash(&self) -> [u8; 32] {
         Sha256::digest(self.secret.expose_secret().as_bytes()).into()
     }

@@ -23,6 +23,7 @@ pub async fn revoke(
         return Err(ApiError::not_found("key", id));
     }
     commit(transaction).await?;
+    state.key_cache.forget(&id);
     tracing::info!(key = id, by = caller.key_id, "a key was revoked");
     Ok(StatusCode::NO_CONTENT)
 }
