@@ -98,7 +98,7 @@ fn take_keys(operation: &mut Operation) {
         ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String).max_length(Some(255))))
         .build();
-    operation.parameters.get_or_insert_default().push(header);
+    operation.parameters.get_or_insert_default().push(RefOr::T(header));
     let busy = "The same request is under way, or was cut off half way";
     operation.responses.responses.entry("409".to_owned()).or_insert_with(|| RefOr::T(problem(busy)));
     let other = "The `idempotency-key` was used for another request, or the body says something that cannot be; see `details`";

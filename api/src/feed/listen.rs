@@ -50,19 +50,16 @@ async fn listen(state: &AppState) -> Result<(), DbError> {
     feed.vouch(asked);
     loop {
         let next = tokio::time::timeout_at((asked + PROBE).into(), signals.next()).await;
-        match next {
-            Ok(heard) => match heard? {
-                Some(job) => feed.heard(job),
-                None => return Ok(()),
-            },
-            Err(_) => {
-                asked = Instant::now();
-                let Ok(heard) = tokio::time::timeout(PATIENCE, signals.probe()).await else { return Ok(()) };
-                for job in heard? {
-                    feed.heard(job);
-                }
-                feed.vouch(asked);
-            }
+        if let Ok(heard) = next {
+            let Some(job) = heard? else { return Ok(()) };
+            feed.heard(job);
+            continue;
         }
+        asked = Instant::now();
+        let Ok(heard) = tokio::time::timeout(PATIENCE, signals.probe()).await else { return Ok(()) };
+        for job in heard? {
+            feed.heard(job);
+        }
+        feed.vouch(asked);
     }
 }

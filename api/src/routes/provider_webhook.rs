@@ -105,7 +105,7 @@ async fn record(
     };
     commit(transaction).await?;
     if let Some(woken) = woken {
-        woken.state.db.ring(bell).await;
+        state.db.ring(woken.bell).await;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ async fn of_many_at_once_one_does_it(pool: PgPool) {
     let made: Vec<Value> = answers
         .iter()
         .filter(|answer| answer.status == StatusCode::CREATED)
-        .map(|answer| answer.json())
+        .map(crate::app::Answer::json)
         .collect();
     assert!(!made.is_empty());
     for answer in &answers {
@@ -179,8 +179,7 @@ async fn a_crash_in_between_does_it_once_or_says_so(pool: PgPool) {
     // A handler reads what it has written.
     let whole = keyed("c").run(&pool, async {
         add(&db).await;
-        let seen =
-            clients::list(&mut *db.read().await.expect("reads"), None, 100, 0).await.expect("listed").1;
+        let seen = clients::list(&mut db.read().await.expect("reads"), None, 100, 0).await.expect("listed").1;
         add(&db).await;
         axum::response::Response::new(seen.to_string().into())
     });

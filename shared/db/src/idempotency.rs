@@ -55,10 +55,9 @@ pub async fn enter(conn: &mut PgConnection, this: &Use) -> Result<Entry, DbError
     .doing("enter the idempotency key")?;
     Ok(match (row.request, row.status) {
         (None, _) if row.entered => Entry::Free,
-        (None, _) => Entry::Busy,
         (Some(request), None) if request == this.request => Entry::Free,
         (Some(_), _) if row.digest.as_deref() != Some(&this.digest) => Entry::Other,
-        (Some(_), None) => Entry::Busy,
+        (None, _) | (Some(_), None) => Entry::Busy,
         (Some(_), Some(status)) => Entry::Answered(Stored {
             status: status.unsigned_abs(),
             content_type: row.content_type,

@@ -126,7 +126,7 @@ impl Attach<'_> {
         let Some((store, policy)) = self.fetch else { return Ok(()) };
         for column in columns {
             let Some(url) = row.text(column).filter(|text| files::is_address(text)) else { continue };
-            let failed = |source| ImportError::Media { place: place(row, column), source };
+            let failed = |source| ImportError::Media { place: place(row, column), source: Box::new(source) };
             let folder = store.scratch().folder().map_err(failed)?;
             let path = folder.path().join("download");
             if download::fetch(policy, url, &path, MAX_UPLOAD_BYTES).await.is_ok() {

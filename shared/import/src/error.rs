@@ -58,7 +58,7 @@ pub enum ImportError {
         /// Table, row and column.
         place: String,
         /// What the store said.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// Our database said no.
     #[error(transparent)]

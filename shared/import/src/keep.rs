@@ -42,7 +42,7 @@ impl Keeper<'_> {
     where
         S: Stream<Item = Result<Bytes, BoxError>>,
     {
-        let failed = |source| ImportError::Media { place: place.to_owned(), source };
+        let failed = |source| ImportError::Media { place: place.to_owned(), source: Box::new(source) };
         match self {
             Self::Store(store) => {
                 let received = store.scratch().receive(stream, u64::MAX).await.map_err(failed)?;

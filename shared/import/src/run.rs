@@ -315,12 +315,11 @@ impl Runner<'_> {
             return Ok(());
         }
         let fates = if self.import.store.is_some() {
-            let id = match self.id {
-                Some(id) => id,
-                None => {
-                    let mut connection = acquire(self.import.db).await?;
-                    register::begin(&mut connection, self.import.name, self.import.system.as_str()).await?
-                }
+            let id = if let Some(id) = self.id {
+                id
+            } else {
+                let mut connection = acquire(self.import.db).await?;
+                register::begin(&mut connection, self.import.name, self.import.system.as_str()).await?
             };
             self.id = Some(id);
             let run = Run { source: self.import.name, id, renumber: self.import.renumber_jobs };

@@ -23,24 +23,29 @@ use crate::validation::Invalid;
 /// What is left out stays as it is; null empties it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(example = json!({"status": "active", "brief": {"tone": "warm"}}))]
-#[serde(default)]
 pub struct UpdateCampaign {
     #[schema(value_type = String, required = false, min_length = 1, max_length = 255)]
+    #[serde(default)]
     pub name: Edit<String>,
     /// May be repeated, but a campaign stays with its client.
     pub client_id: Option<Uuid>,
     /// A text or an object.
     #[schema(value_type = Option<Object>)]
+    #[serde(default)]
     pub brief: Edit<Value>,
     #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub goal: Edit<String>,
     /// A word of your own, such as `draft` or `active`.
     #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub status: Edit<String>,
     #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub product_url: Edit<String>,
     /// A JSON object of your own, all of it anew.
     #[schema(value_type = Option<Object>)]
+    #[serde(default)]
     pub metadata: Edit<Value>,
 }
 

@@ -22,18 +22,22 @@ use crate::validation::Invalid;
 /// What is left out stays as it is; null empties it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(example = json!({"homepage": "https://lodges.example", "description": null}))]
-#[serde(default)]
 pub struct UpdateClient {
     #[schema(value_type = String, required = false, min_length = 1, max_length = 255)]
+    #[serde(default)]
     pub name: Edit<String>,
     #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub description: Edit<String>,
     #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub homepage: Edit<String>,
     /// A JSON object of your own, all of it anew.
     #[schema(value_type = Option<Object>)]
+    #[serde(default)]
     pub metadata: Edit<Value>,
     #[schema(value_type = Option<String>)]
+    #[serde(default)]
     pub brand_guidelines: Edit<String>,
 }
 

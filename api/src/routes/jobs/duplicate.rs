@@ -32,7 +32,7 @@ pub async fn duplicate(
     let mut transaction = state.db.begin().await?;
     let (created, clip_duration, num_pairs) = copy(&mut transaction, id, &state, &caller).await?;
     commit(transaction).await?;
-    let body = CreatedJob { num_pairs, clip_duration, ..CreatedJob::of(created, &caller) };
+    let body = CreatedJob { clip_duration, num_pairs, ..CreatedJob::of(created, &caller) };
     Ok((StatusCode::CREATED, Json(body)))
 }
 

@@ -76,15 +76,14 @@ pub async fn refine(
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyRefinements, why).with("job_id", id)
         );
     }
-    let scene = match body.scene_id {
-        Some(scene) => scene,
-        None => {
-            let board = scenes::list(&mut transaction, id).await?;
-            let number = body.scene_number.unwrap_or_default();
-            let found = board.iter().find(|scene| i64::from(scene.index) + 1 == number);
-            let why = || Invalid::only("scene_number", format!("must be between 1 and {}", board.len()));
-            found.ok_or_else(why)?.id
-        }
+    let scene = if let Some(scene) = body.scene_id {
+        scene
+    } else {
+        let board = scenes::list(&mut transaction, id).await?;
+        let number = body.scene_number.unwrap_or_default();
+        let found = board.iter().find(|scene| i64::from(scene.index) + 1 == number);
+        let why = || Invalid::only("scene_number", format!("must be between 1 and {}", board.len()));
+        found.ok_or_else(why)?.id
     };
     let refined = apply(&mut transaction, id, scene, wish, (None, None), EVENT, &state, &caller).await?;
     commit(transaction).await?;

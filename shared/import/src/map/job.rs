@@ -194,12 +194,12 @@ pub(crate) fn spec(model: String, aspect: Option<&str>, music: bool, scenes: &[O
             })
     };
     for resolution in ["1080p", "768p", "720p"] {
-        spec.resolution = resolution.to_owned();
+        resolution.clone_into(&mut spec.resolution);
         if fits(&spec) {
             return (spec, true);
         }
     }
-    spec.resolution = "1080p".to_owned();
+    "1080p".clone_into(&mut spec.resolution);
     (spec, false)
 }
 

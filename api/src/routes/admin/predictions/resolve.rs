@@ -83,7 +83,7 @@ pub async fn resolve(
     progress::refresh(&mut transaction, job_id, "prediction_resolved", &data).await?;
     let woken = control::wake(&mut transaction, TaskId(task_id)).await.map_err(ApiError::internal)?;
     commit(transaction).await?;
-    woken.state.db.ring(bell).await;
+    state.db.ring(woken.bell).await;
     tracing::warn!(prediction.id = %id, by = caller.key_id, word = ?body.word, "an operator's word on a prediction in doubt");
     Ok((status, Json(answer)))
 }
