@@ -44,7 +44,7 @@ pub async fn of_job(
            FROM jobs j CROSS JOIN LATERAL (
                SELECT count(*) AS stretches, max(finished_at) AS made_at FROM predictions
                WHERE job_id = j.id AND purpose = 'music' AND state = 'succeeded' AND output_digest IS NOT NULL) p
-           WHERE j.id = $1 AND ($2::uuid IS NULL OR j.client_id = $2)"#,
+           WHERE j.id = $1 AND j.deleted_at IS NULL AND ($2::uuid IS NULL OR j.client_id = $2)"#,
         id,
         owner,
     )
@@ -114,7 +114,7 @@ pub async fn stretch(
         MediaRow,
         "SELECT m.digest, m.bytes, m.content_type, m.width, m.height, m.duration_ms
          FROM predictions p JOIN jobs j ON j.id = p.job_id JOIN media m ON m.digest = p.output_digest
-         WHERE p.id = $1 AND p.purpose = 'music' AND p.state = 'succeeded' AND ($2::uuid IS NULL OR j.client_id = $2)",
+         WHERE p.id = $1 AND p.purpose = 'music' AND p.state = 'succeeded' AND j.deleted_at IS NULL AND ($2::uuid IS NULL OR j.client_id = $2)",
         id,
         owner,
     )
@@ -160,7 +160,7 @@ pub async fn add(
 ) -> Result<Adding, DbError> {
     const DOING: &str = "give the job music";
     let Some(row) = sqlx::query!(
-        "SELECT state, client_id, spec, partial FROM jobs WHERE id = $1 AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
+        "SELECT state, client_id, spec, partial FROM jobs WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2) FOR UPDATE",
         id,
         owner,
     )

@@ -28,8 +28,8 @@ macro_rules! counted {
     ($column:literal, $campaigns:literal, $id:expr) => {
         sqlx::query!(
             r#"SELECT ("# + $campaigns + r#") AS "campaigns!",
-                      (SELECT count(*) FROM jobs j WHERE j."# + $column + r#" = $1) AS "videos!",
-                      (SELECT count(*) FROM jobs j WHERE j."# + $column + r#" = $1 AND j.state = 'completed') AS "completed!",
+                      (SELECT count(*) FROM jobs j WHERE j."# + $column + r#" = $1 AND j.deleted_at IS NULL) AS "videos!",
+                      (SELECT count(*) FROM jobs j WHERE j."# + $column + r#" = $1 AND j.state = 'completed' AND j.deleted_at IS NULL) AS "completed!",
                       (SELECT count(*) FROM assets a WHERE a."# + $column + r#" = $1 AND a.deleted_at IS NULL) AS "assets!",
                       (SELECT COALESCE(sum(m.bytes), 0)::bigint FROM assets a JOIN media m ON m.digest = a.digest
                        WHERE a."# + $column + r#" = $1 AND a.deleted_at IS NULL) AS "asset_bytes!",

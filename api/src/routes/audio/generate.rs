@@ -115,7 +115,7 @@ pub async fn create(
     if let Some(bell) = bell {
         audit::about("job", id);
         commit(transaction).await?;
-        bell.ring(state.db.pool()).await;
+        state.db.ring(bell).await;
         tracing::info!(job.id = id, by = caller.key_id, "a job gets music");
     }
     let estimated_duration = (music.scenes - music.stretches).max(0) * USUAL_SECONDS;
