@@ -1,35 +1,17 @@
 //! Jobs: created with their storyboard, approved once, concluded once.
 
+pub use crate::job_creation::{NewJob, create};
+
 use crate::error::{DbError, Doing};
 use crate::ledger::JobMoney;
-use crate::{events, ledger, progress};
+use crate::{ledger, progress};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use spool_job::estimate::Estimate;
-use spool_job::spec::{JobKind, JobSpec};
+use spool_job::spec::JobSpec;
 use spool_job::state::JobState;
-use spool_job::storyboard::Storyboard;
 use sqlx::PgConnection;
 use uuid::Uuid;
-
-/// A job to be.
-#[derive(Debug)]
-pub struct NewJob<'a> {
-    /// How it came to be.
-    pub kind: JobKind,
-    /// Whose photos.
-    pub campaign_id: Uuid,
-    /// The caller's parameters, as given.
-    pub parameters: Value,
-    /// What to make.
-    pub spec: &'a JobSpec,
-    /// Shot by shot.
-    pub storyboard: &'a Storyboard,
-    /// What it will cost.
-    pub estimate: &'a Estimate,
-    /// Id of the API key that asked.
-    pub created_by: Option<&'a str>,
-}
 
 /// A job as readers see it.
 #[derive(Debug, Clone)]
@@ -88,42 +70,6 @@ pub struct JobRow {
     pub approved_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub finished_at: Option<DateTime<Utc>>,
-}
-
-/// Inserts the job, its scenes and its first event; the video's name counts up per campaign.
-/// `None` when there is no such campaign.
-pub async fn create(conn: &mut PgConnection, job: &NewJob<'_>) -> Result<Option<i64>, DbError> {
-    let Some(campaign) = sqlx::query!(
-        "UPDATE campaigns SET videos_named = videos_named + 1 WHERE id = $1 RETURNING name, client_id, videos_named",
-        job.campaign_id
-    )
-    .fetch_optional(&mut *conn)
-    .await
-    .doing("name the video")?
-    else {
-        return Ok(None);
-    };
-    let id = sqlx::query_scalar!(
-        r#"INSERT INTO jobs (type, state, client_id, campaign_id, video_name, parameters, spec, estimate,
-                             estimate_micros, stage, created_by)
-           VALUES ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, 'storyboard_ready', $9) RETURNING id"#,
-        job.kind.as_str(),
-        campaign.client_id,
-        job.campaign_id,
-        format!("{} {}", campaign.name, campaign.videos_named),
-        job.parameters,
-        json!(job.spec),
-        json!(job.estimate),
-        job.estimate.total_micros.0,
-        job.created_by,
-    )
-    .fetch_one(&mut *conn)
-    .await
-    .doing("insert the job")?;
-    crate::scenes::insert(conn, id, job.storyboard).await?;
-    let data = json!({"scenes": job.storyboard.scenes.len(), "estimate_micros": job.estimate.total_micros});
-    events::append(conn, id, "created", &data).await?;
-    Ok(Some(id))
 }
 
 /// The job as it stands; with `owner`, only if it belongs to that client.

@@ -19,6 +19,7 @@ pub mod events;
 pub mod explain;
 pub mod idempotency;
 pub mod import;
+mod job_creation;
 pub mod job_deletion;
 pub mod job_list;
 pub mod jobs;

@@ -3,7 +3,6 @@
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use spool_job::state::SceneState;
-use spool_job::storyboard::Storyboard;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -52,36 +51,6 @@ pub struct SceneRow {
     pub inserted_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
-}
-
-/// Inserts a job's scenes in order.
-pub(crate) async fn insert(
-    conn: &mut PgConnection,
-    job_id: i64,
-    storyboard: &Storyboard,
-) -> Result<(), DbError> {
-    for (index, scene) in storyboard.scenes.iter().enumerate() {
-        sqlx::query!(
-            "INSERT INTO scenes (id, job_id, index, title, description, scene_type, prompt, music_prompt, duration_ms,
-                                 first_asset_id, last_asset_id, state)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending')",
-            Uuid::now_v7(),
-            job_id,
-            index as i32,
-            scene.title,
-            scene.description,
-            scene.scene_type,
-            scene.prompt,
-            scene.music_prompt,
-            scene.duration_ms as i32,
-            scene.first_asset_id,
-            scene.last_asset_id,
-        )
-        .execute(&mut *conn)
-        .await
-        .doing("insert a scene")?;
-    }
-    Ok(())
 }
 
 macro_rules! select {
