@@ -76,7 +76,7 @@ pub(super) fn gets(prefix: &str, ids: &[i64], tags: Option<&[String]>) -> String
     for (index, id) in ids.iter().enumerate() {
         let headers =
             tags.map_or(String::new(), |tags| format!("wrk.headers['if-none-match'] = '{}'\n", tags[index]));
-        write!(script, "{headers}asked[#asked + 1] = wrk.format('GET', '{prefix}{id}')\n")
+        writeln!(script, "{headers}asked[#asked + 1] = wrk.format('GET', '{prefix}{id}')")
             .unwrap_or_default();
     }
     script + "end\nrequest = function()\n  next = next % #asked + 1\n  return asked[next]\nend\n"

@@ -78,7 +78,7 @@ fn make(path: &Path, photos: u64, films: u64) {
     for n in 1..=films {
         let storyboard = json!({"scenes": [{"title": "a", "duration": 4}, {"title": "b", "duration": 4}], "total_duration": 8});
         let values = params![
-            n,
+            n as i64,
             json!({"campaign_id": id(2, 0)}).to_string(),
             storyboard.to_string(),
             film(n, FILM_BYTES),
@@ -88,7 +88,7 @@ fn make(path: &Path, photos: u64, films: u64) {
             .expect("a job");
         for k in 0..2 {
             let clip = n * 10 + k;
-            let values = params![id(4, clip), format!("pred{clip}"), film(clip, CLIP_BYTES), n, time];
+            let values = params![id(4, clip), format!("pred{clip}"), film(clip, CLIP_BYTES), n as i64, time];
             db.execute("INSERT INTO sub_jobs VALUES (?1, ?2, 'completed', ?3, ?4, ?5, ?5)", values)
                 .expect("a clip");
         }
@@ -124,7 +124,7 @@ async fn value(pool: &PgPool, sql: String) -> Value {
 
 /// The row's digest is that of the bytes, and the store has them.
 fn is_there(media: &Path, digest: &Value, bytes: &[u8]) {
-    let expected: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = spool_job::canonical::hex(&Sha256::digest(bytes));
     assert_eq!(digest, &json!(expected));
     let path = media.join(&expected[..2]).join(&expected[2..4]).join(&expected);
     assert!(std::fs::read(path).expect("a stored file") == bytes, "the store holds something else");

@@ -6,6 +6,7 @@ use spool_import::error::ImportError;
 use spool_import::report::Report;
 use spool_import::{Import, MediaStore, Source, System, Watch, run};
 use sqlx::PgPool;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -79,7 +80,6 @@ impl Here {
     }
 
     pub(crate) async fn execute(&self, sql: &'static str) {
-        #[expect(clippy::disallowed_methods, reason = "tests change rows as they like")]
         sqlx::raw_sql(sql).execute(&self.pool).await.expect("a statement");
     }
 
@@ -105,7 +105,7 @@ impl Here {
             let rows = self
                 .value(&format!("SELECT jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)) AS rows FROM {table} t"))
                 .await;
-            all.push_str(&format!("{table}: {rows}\n"));
+            writeln!(all, "{table}: {rows}").expect("a string takes everything");
         }
         all.push_str(&self.value("SELECT last_value FROM jobs_id_seq").await.to_string());
         all
@@ -120,7 +120,7 @@ impl Here {
 }
 
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    spool_job::canonical::hex(&Sha256::digest(bytes))
 }
 
 /// Bytes that begin like a file of this kind and are different for each seed.
