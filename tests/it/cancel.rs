@@ -182,12 +182,16 @@ async fn what_outlives_its_deadline_is_called_off_and_another_is_bought() {
 #[expect(clippy::disallowed_methods, reason = "nobody waits for an hour")]
 async fn long_ago(system: &System, job_id: i64) {
     let pool = system.database().await;
-    let moved = sqlx::query(
-        "UPDATE predictions SET submitted_at = submitted_at - interval '1 hour' WHERE job_id = $1 AND state = 'submitted'",
-    )
-    .bind(job_id)
-    .execute(&pool)
-    .await
-    .expect("moved");
-    assert_eq!(moved.rows_affected(), 1);
+    // The provider works before its answer is recorded here.
+    wait::until("a prediction that is submitted", async || {
+        let moved = sqlx::query(
+            "UPDATE predictions SET submitted_at = submitted_at - interval '1 hour' WHERE job_id = $1 AND state = 'submitted'",
+        )
+        .bind(job_id)
+        .execute(&pool)
+        .await
+        .expect("moved");
+        (moved.rows_affected() == 1).then_some(())
+    })
+    .await;
 }

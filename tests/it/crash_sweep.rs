@@ -63,7 +63,7 @@ async fn killed_at_each_place_under_each_trouble_the_books_balance() {
         reached.extend(places);
     }
     if full() {
-        alone::run(&system, &campaign, &armed, &ordinary).await;
+        alone::run(&ordinary).await;
     }
     reached.extend(standoffs::run(&system, &armed).await);
     let missed: Vec<&String> = all.iter().filter(|place| !reached.contains(place.as_str())).collect();

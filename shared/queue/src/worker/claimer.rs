@@ -1,7 +1,7 @@
 //! Claims tasks of one queue: as many as there are free slots, never more.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -49,6 +49,7 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         }
         lane.free.add_permits(wanted - claims.len());
         if !claims.is_empty() {
+            core.claimed.fetch_add(claims.len() as u64, Ordering::Relaxed);
             metrics::claimed(&lane.queue, started, claims.iter().map(|claim| claim.waited));
             metrics::slots_free(&lane.queue, lane.free.available_permits());
         }

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -44,6 +44,8 @@ pub(crate) struct Core {
     pub(crate) beat_now: Notify,
     /// What its runs say of how far they are.
     pub(crate) board: Arc<Board>,
+    /// Tasks that were claimed.
+    pub(crate) claimed: AtomicU64,
     /// No more claims.
     pub(crate) stopping: CancellationToken,
     /// Everything of this worker ends.
@@ -129,6 +131,7 @@ impl Core {
             lanes,
             beat_now: Notify::new(),
             board: Arc::default(),
+            claimed: AtomicU64::new(0),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),
             id: AtomicI64::new(0),

@@ -20,6 +20,7 @@ mod reporter;
 mod running;
 mod scheduler;
 mod session;
+mod vacuum;
 
 pub use builder::WorkerBuilder;
 pub use running::Worker;

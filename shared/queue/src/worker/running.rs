@@ -19,7 +19,7 @@ use crate::{
         backend::{LaneBackend, LaneService},
         beat, claimer, completer,
         core::{Backoff, Core},
-        expire, listener, lookout, maintain, reaper, reporter, scheduler,
+        expire, listener, lookout, maintain, reaper, reporter, scheduler, vacuum,
     },
 };
 
@@ -92,6 +92,7 @@ async fn supervise(
     loops.spawn(keep("reap", shared(), move || reaper::run(Arc::clone(&kept), since.clone())));
     loops.spawn(keep_alone("look", shared(), lookout::run));
     loops.spawn(keep_alone("maintain", shared(), maintain::run));
+    loops.spawn(keep_alone("vacuum", shared(), vacuum::run));
     loops.spawn(keep_alone("schedule", shared(), scheduler::run));
     loops.spawn(keep_alone("expire", shared(), expire::run));
     loops.spawn(keep_alone("progress", shared(), reporter::run));

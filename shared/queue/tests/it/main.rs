@@ -43,4 +43,5 @@ mod storm;
 mod timeline;
 mod timing;
 mod unique;
+mod vacuum;
 mod versions;
