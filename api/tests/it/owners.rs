@@ -82,6 +82,10 @@ impl Estate {
             "update_client" | "put_client" | "update_campaign" | "put_campaign" | "update_asset" => {
                 json!({"name": "taken"})
             }
+            "act_on_job" => json!({"action": "approve"}),
+            "reorder_scenes" => json!({"scene_order": [self.scene]}),
+            "refine_job" => json!({"scene_number": 1, "prompt": "taken"}),
+            "update_scene" | "patch_scene" => json!({"prompt": "taken"}),
             "report_video_metrics" => json!({"views": 7}),
             "generate_audio" => json!({"job_id": self.done}),
             "create_client" => json!({"name": "new"}),
@@ -137,7 +141,12 @@ async fn ask(app: &TestApp, estate: &Estate, operation: &Operation, key: &str) -
         Request::builder().method(&operation.method).uri(estate.path(operation)).header("x-api-key", key);
     let body = if operation.takes_body { estate.body(operation).to_string() } else { String::new() };
     let request = request.header("content-type", "application/json").body(Body::from(body));
-    app.send(request.expect("a request")).await
+    let request = request.expect("a request");
+    if operation.id == "stream_job_events" {
+        app.send_to_stream(request).await
+    } else {
+        app.send(request).await
+    }
 }
 
 /// What there is of the estate, as its operator sees it.

@@ -75,7 +75,7 @@ async fn unknown_tables_columns_and_values_are_kept(pool: PgPool) {
     // Columns that are missing, of other types, and some that nobody knows.
     db.execute_batch(
         "CREATE TABLE clients (id TEXT PRIMARY KEY, user_id INTEGER, name TEXT, mood TEXT);
-         CREATE TABLE assets (id TEXT, asset_type TEXT, client_id TEXT, blob_data, size TEXT, weight REAL);
+         CREATE TABLE assets (id TEXT PRIMARY KEY, asset_type TEXT, client_id TEXT, blob_data, size TEXT, weight REAL);
          CREATE TABLE \"odd \"\"table\" (a, \"b c\" BLOB);
          CREATE TABLE pairs (x INTEGER, y TEXT, note TEXT, PRIMARY KEY (x, y));
          CREATE TABLE without (k TEXT PRIMARY KEY) WITHOUT ROWID;
