@@ -171,3 +171,21 @@ pub(crate) async fn first_line_of(program: &str, args: &[&str]) -> Option<String
     let output = Command::new(program).args(args).stdin(Stdio::null()).output().await.ok()?;
     String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
 }
+
+/// What a program says that is expected to end well within the limit.
+///
+/// # Errors
+/// Why it did not.
+pub(crate) async fn output_of(program: &str, args: &[&str], limit: Duration) -> Result<String, String> {
+    let running = Command::new(program).args(args).stdin(Stdio::null()).kill_on_drop(true).output();
+    match tokio::time::timeout(limit, running).await {
+        Err(_) => Err(format!("{program} did not end within {} s", limit.as_secs())),
+        Ok(Err(error)) => Err(format!("{program} does not start: {error}")),
+        Ok(Ok(output)) if !output.status.success() => Err(format!(
+            "{program}: {}: {}",
+            output.status,
+            last_words(&String::from_utf8_lossy(&output.stderr))
+        )),
+        Ok(Ok(output)) => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
+    }
+}

@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Libraries that only some crates may use, so that they can be replaced in one place.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("apalis-core", &["shared/queue"]),
-    ("axum", &["api", "simulator", "worker"]),
+    ("axum", &["api", "bench", "simulator", "worker"]),
     // `shared/media` only chooses the TLS of what object_store brings.
     ("reqwest", &["shared/provider", "shared/media", "simulator", "cli", "bench", "tests"]),
     ("object_store", &["shared/media"]),

@@ -1,15 +1,13 @@
 //! Load by wrk: one thread of C, so that little of the machine goes to asking.
-#![expect(clippy::disallowed_methods, reason = "wrk is a program of its own")]
 
 use serde::Deserialize;
 use serde_json::Value;
 use std::fmt::Write;
-use std::process::Stdio;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::process::Command;
+use std::time::Duration;
 
 use super::Outcome;
 use super::figures::Rate;
+use crate::program::output_of;
 
 /// What wrk's script says at the end.
 const DONE: &str = r#"
@@ -40,23 +38,16 @@ impl Load {
     /// # Errors
     /// Why wrk could not run, or how many answers were none.
     pub(super) async fn run(&self, connections: u32, seconds: u32) -> Outcome<Rate> {
-        let stamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-        let script = std::env::temp_dir().join(format!("spool-bench-{}-{stamp}.lua", std::process::id()));
+        let script = std::env::temp_dir().join(format!("spool-bench-{}.lua", std::process::id()));
         tokio::fs::write(&script, format!("{}{DONE}", self.script)).await?;
-        let running = Command::new("wrk")
-            .args(["-t1", "-c", &connections.to_string(), "-d", &format!("{seconds}s"), "-s"])
-            .arg(&script)
-            .args(["-H", &format!("x-api-key: {}", self.key), &self.base])
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let ended = tokio::time::timeout(Duration::from_secs(u64::from(seconds) + 30), running).await;
+        let (count, time) = (connections.to_string(), format!("{seconds}s"));
+        let (path, key) = (script.display().to_string(), format!("x-api-key: {}", self.key));
+        let args = ["-t1", "-c", &count, "-d", &time, "-s", &path, "-H", &key, &self.base];
+        let ended = output_of("wrk", &args, Duration::from_secs(u64::from(seconds) + 30)).await;
         tokio::fs::remove_file(&script).await?;
-        let output = ended.map_err(|_| "wrk did not end")?.map_err(|error| format!("wrk: {error}"))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = ended?;
         let last = text.lines().last().unwrap_or_default();
-        let said: Said = serde_json::from_str(last)
-            .map_err(|_| format!("wrk said {text}{}", String::from_utf8_lossy(&output.stderr)))?;
+        let said: Said = serde_json::from_str(last).map_err(|_| format!("wrk said {text}"))?;
         if said.failed > 0 {
             return Err(
                 format!("{} of {} requests to {} failed", said.failed, said.requests, self.base).into()

@@ -41,7 +41,7 @@ async fn in_a_system(due: &Mutex<Due<'_>>) {
     let body = json!({"scope": "all", "period": "day", "hard_limit_micros": ENOUGH});
     let answer = system.request(Method::PUT, "/api/v3/admin/budgets", Some(body)).await;
     assert!(answer.status().is_success(), "{:?}", answer.text().await);
-    let next = || due.lock().unwrap().pop();
+    let next = || due.lock().expect("nobody panics while holding it").pop();
     while let Some((round, place)) = next() {
         let places: BTreeSet<&str> = before(place).into_iter().chain([place]).collect();
         round.run(&system, &campaign, &armed, &places, 1).await;
