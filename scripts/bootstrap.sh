@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing to run Spool: FFmpeg and the programs of Postgres. With the argument `test` also what the
-# tests need: Node.js and Python, whose official provider clients run against the simulator, and PgBouncer, behind which
-# the queue must work; with `bench-http` the program that makes the load.
+# tests need: Node.js and Python, whose official provider clients run against the simulator, PgBouncer, behind which the
+# queue must work, and Prometheus, which must take our rules and fire our alerts; with `bench-http` the program that makes
+# the load.
 # On Debian and Ubuntu it uses apt; elsewhere it says what to install. No service is started: `spool` runs a private
 # Postgres of its own.
 set -euo pipefail
@@ -23,10 +24,15 @@ packages=()
 has cc || packages+=(gcc libc6-dev)
 { has ffmpeg && has ffprobe; } || packages+=(ffmpeg)
 has_postgres || packages+=(postgresql)
-if [[ ${1:-} == test ]]; then
+if [[ ${1:-} == test || ${1:-} == contract ]]; then
   { has node && has npm; } || packages+=(nodejs npm)
   has_venv || packages+=(python3 python3-venv)
   { has pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; } || packages+=(pgbouncer)
+  { has prometheus && has promtool; } || packages+=(prometheus)
+  { has alertmanager || has prometheus-alertmanager; } || packages+=(prometheus-alertmanager)
+fi
+if [[ ${1:-} == contract ]]; then
+  has chromium || packages+=(chromium)
 fi
 
 if [[ ${1:-} == bench-http ]]; then
@@ -41,7 +47,7 @@ if ((${#packages[@]} == 0)); then exit 0; fi
 
 if ! has apt-get; then
   echo "error: missing on this machine: ${packages[*]} (Debian's names). Install them with your package manager, e.g." >&2
-  echo "       brew install ffmpeg postgresql@17 node python pgbouncer" >&2
+  echo "       brew install ffmpeg postgresql@17 node python pgbouncer prometheus alertmanager" >&2
   exit 1
 fi
 
@@ -71,6 +77,8 @@ fi
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
   apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${packages[@]}" >/dev/null
 # Not started now, and not at the next start of the machine either.
-if [[ " ${packages[*]} " == *" pgbouncer "* && -d /run/systemd/system ]]; then
-  "${as_root[@]}" systemctl disable --quiet pgbouncer
-fi
+for service in pgbouncer prometheus prometheus-alertmanager; do
+  if [[ " ${packages[*]} " == *" $service "* && -d /run/systemd/system ]]; then
+    "${as_root[@]}" systemctl disable --quiet "$service"
+  fi
+done

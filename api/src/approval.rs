@@ -1,13 +1,17 @@
 //! Approving a job: its state and its whole DAG of tasks change in the caller's transaction.
 
 use spool_db::jobs::{self, Approval};
+use spool_db::origins;
 use spool_db::revisions::Reopened;
 use spool_job::tasks::{self, Approved, OnFailure as Edge, PAYLOAD_VERSION};
 use spool_queue::{Batch, Bell, NewTask, OnFailure};
+use spool_telemetry::traces::{self, Kind};
 use sqlx::PgConnection;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::error::{ApiError, Code};
+use crate::origin;
 
 /// Approves and enqueues. The caller commits, then rings.
 pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) -> Result<Bell, ApiError> {
@@ -25,8 +29,19 @@ pub async fn approve(conn: &mut PgConnection, job_id: i64, owner: Option<Uuid>) 
     enqueue(conn, job_id, Reopened { revision, client_id: client, spec, scenes }).await
 }
 
-/// Enqueues the whole DAG of a revision of a job.
+/// Enqueues the whole DAG of a revision of a job, on behalf of the request that is answered.
 pub async fn enqueue(conn: &mut PgConnection, job_id: i64, of: Reopened) -> Result<Bell, ApiError> {
+    let span = traces::child(Kind::Producer, "enqueue");
+    traces::note(&span, "job_id", job_id);
+    insert(conn, job_id, of).instrument(span).await
+}
+
+/// In the span under which all work of the revision belongs.
+async fn insert(conn: &mut PgConnection, job_id: i64, of: Reopened) -> Result<Bell, ApiError> {
+    let origin = origin::current();
+    if let Some(earlier) = origins::note(conn, job_id, origin.as_ref()).await? {
+        traces::link(&tracing::Span::current(), &earlier);
+    }
     let plan = tasks::plan(&Approved {
         job_id,
         revision: of.revision,
@@ -34,6 +49,7 @@ pub async fn enqueue(conn: &mut PgConnection, job_id: i64, of: Reopened) -> Resu
         music: of.spec.music,
         on_scene_failure: of.spec.on_scene_failure,
         on_music_failure: of.spec.on_music_failure,
+        origin: origin.as_ref(),
     });
     let mut batch = Batch::new();
     let mut refs = Vec::with_capacity(plan.len());

@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::ApiError;
+use crate::origin;
 
 /// Tasks that bring home what is paid for, wind up what is not wanted, and conclude the job. They go on.
 const SPARED: [TaskKind; 3] = [TaskKind::Collect, TaskKind::Recall, TaskKind::Close];
@@ -25,7 +26,7 @@ pub async fn cancel(
     }
     let mut recalls = Batch::new();
     for prediction_id in predictions::open_of_job(conn, job_id).await? {
-        let payload = RecallTask { job_id, prediction_id };
+        let payload = RecallTask { job_id, prediction_id, origin: origin::current() };
         recalls.add(
             NewTask::new(TaskKind::Recall.as_str(), TaskKind::Recall.queue(), PAYLOAD_VERSION, &payload)
                 .group_key(group_key(job_id))
@@ -43,7 +44,7 @@ pub async fn cancel(
             TaskKind::Close.as_str(),
             TaskKind::Close.queue(),
             PAYLOAD_VERSION,
-            &JobTask { job_id },
+            &JobTask { job_id, origin: origin::current() },
         );
         let close = close.group_key(group_key(job_id)).unique_key(format!("{}/close", group_key(job_id)));
         bell.merge(close.enqueue(conn).await.map_err(ApiError::internal)?.bell);

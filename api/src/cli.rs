@@ -10,6 +10,7 @@ use spool_job::spec::OnMusicFailure;
 use spool_provider::guard::FetchPolicy;
 use spool_telemetry::aliases::{self, Applied};
 use spool_telemetry::logging::LogFormat;
+use spool_telemetry::traces::TraceArgs;
 use url::Url;
 
 use crate::cors::CorsOrigins;
@@ -76,6 +77,8 @@ pub struct ServeArgs {
     pub jobs: JobArgs,
     #[command(flatten)]
     pub callers: CallerArgs,
+    #[command(flatten)]
+    pub traces: TraceArgs,
     /// Text on a terminal and JSON elsewhere (auto), or always one of them.
     #[arg(long, env = "SPOOL_LOG_FORMAT", value_enum, default_value_t)]
     pub log_format: LogFormat,
@@ -135,7 +138,7 @@ pub struct ListenArgs {
     /// webhook URLs start with it.
     #[arg(long, env = "PUBLIC_BASE_URL")]
     pub public_base_url: Url,
-    /// Signs media links: 32 characters or more, the same for all API and worker processes.
+    /// Signs media links, and makes the secrets that sign webhooks: 32 characters or more, the same for all API and worker processes.
     #[arg(long, env = "SPOOL_SIGNING_KEY", hide_env_values = true)]
     pub signing_key: SecretString,
     /// Print one line of JSON with the address once requests are taken.
@@ -148,7 +151,7 @@ pub struct MediaArgs {
     /// Where media lies: a folder, file:///path or s3://bucket/prefix.
     #[arg(long, env = "SPOOL_MEDIA_URL")]
     pub media_url: String,
-    /// Networks that `source_url` downloads may reach although they are private, such as 127.0.0.1/32:8101,10.0.0.0/8.
+    /// Networks that `source_url` downloads and webhooks may reach although they are private, such as 127.0.0.1/32:8101,10.0.0.0/8.
     /// Empty: none.
     #[arg(long, env = "SPOOL_FETCH_ALLOW", default_value = "")]
     pub fetch_allow: FetchPolicy,

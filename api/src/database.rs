@@ -1,6 +1,7 @@
 //! How handlers reach Postgres: `begin` to change, `read` to look. SQL itself is in `spool_db` and `spool_queue`.
 
 use std::ops::{Deref, DerefMut};
+use std::time::Instant;
 
 use spool_queue::Bell;
 use sqlx::pool::PoolConnection;
@@ -9,6 +10,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use crate::audit;
 use crate::error::ApiError;
 use crate::idempotency::KeyedRequest;
+use crate::metrics;
 
 #[derive(Clone)]
 pub struct Database {
@@ -42,20 +44,27 @@ impl Database {
     /// Starts a transaction; dropping it undoes everything. For a request with an `Idempotency-Key` it enters that key, and fails
     /// when the request was carried out before.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
-        match KeyedRequest::current() {
-            Some(request) => request.begin(&self.pool).await,
-            None => self.pool.begin().await.map_err(unavailable),
+        if let Some(request) = KeyedRequest::current() {
+            return request.begin(&self.pool).await;
         }
+        let begin = Instant::now();
+        let transaction = self.pool.begin().await.map_err(unavailable)?;
+        metrics::waited_for_connection(begin);
+        Ok(transaction)
     }
 
     pub async fn read(&self) -> Result<Reading, ApiError> {
         if let Some(request) = KeyedRequest::current() {
             request.settle().await?;
         }
-        if self.pooler {
-            return self.pool.begin().await.map(Reading::InTransaction).map_err(unavailable);
-        }
-        self.pool.acquire().await.map(Reading::Plain).map_err(unavailable)
+        let begin = Instant::now();
+        let reading = if self.pooler {
+            self.pool.begin().await.map(Reading::InTransaction).map_err(unavailable)?
+        } else {
+            self.pool.acquire().await.map(Reading::Plain).map_err(unavailable)?
+        };
+        metrics::waited_for_connection(begin);
+        Ok(reading)
     }
 }
 

@@ -3,12 +3,12 @@
 
 use spool_media::scratch::Received;
 use spool_provider::download;
+use spool_telemetry::programs;
 use tokio_util::io::ReaderStream;
 use url::Url;
 
 use crate::error::{ApiError, Code};
 use crate::limits::MOST_MEDIA_BYTES;
-use crate::metrics;
 use crate::state::AppState;
 
 /// Brings what is at `url` into the store's scratch space.
@@ -23,7 +23,7 @@ pub async fn fetch(state: &AppState, url: &Url) -> Result<Received, ApiError> {
                 .with("reason", reason)
                 .with_cause(error)
         })?;
-    metrics::bytes_in(downloaded.bytes);
+    programs::bytes_in(downloaded.bytes);
     let file = tokio::fs::File::open(&path).await.map_err(ApiError::internal)?;
     let received = state.store.scratch().receive(ReaderStream::new(file), MOST_MEDIA_BYTES).await;
     received.map_err(ApiError::internal)

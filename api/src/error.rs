@@ -51,6 +51,8 @@ pub enum Code {
     InvalidIdempotencyKey,
     IdempotencyKeyReused,
     IdempotencyKeyInUse,
+    EndpointDisabled,
+    TooManyEndpoints,
     JobCreationFailed,
     WrongJob,
     Internal,

@@ -18,7 +18,7 @@ pub async fn keep(db: Database, stop: CancellationToken) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         if let Some(Err(error)) = stop.run_until_cancelled(sweep(&db)).await {
-            tracing::warn!(detail = error.detail(), "old idempotency keys are still there");
+            tracing::warn!(error = error.detail(), "old idempotency keys are still there");
         }
     }
 }

@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use spool_api::cli::{Cli, Command, ServeArgs};
 use spool_api::server::{Server, ServerError};
 use spool_api::{openapi, router};
+use spool_telemetry::traces::Traces;
 use spool_telemetry::{aliases, lifeline, logging, metrics, refusal};
 
 /// Exit code for settings that cannot be.
@@ -40,14 +41,20 @@ fn print_document() -> ExitCode {
 }
 
 fn serve(args: &ServeArgs, older: &[String]) -> ExitCode {
-    logging::init(args.log_format);
-    aliases::name_them(older);
     spool_provider::http::install_crypto();
+    let traces = match Traces::start(&args.traces, "spool-api") {
+        Ok(traces) => traces,
+        Err(error) => return complain(&error, ExitCode::from(BAD_SETTINGS)),
+    };
+    logging::init(args.log_format, &traces);
+    aliases::name_them(older);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error, ExitCode::FAILURE),
     };
-    match runtime.block_on(run(args)) {
+    let ended = runtime.block_on(run(args));
+    traces.end();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ ServerError::Config(_)) => complain(&error, ExitCode::from(BAD_SETTINGS)),
         Err(error) => complain(&error, ExitCode::FAILURE),

@@ -1,12 +1,16 @@
-//! Where the API's metrics are counted. They are declared, with their meaning, in `spool_telemetry::names`.
+//! Where the API's metrics are counted. They are declared, with their meaning, in `spool_telemetry::vocabulary`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use spool_telemetry::names;
 
-/// A request whose answer has begun. `route` is the pattern, never the path.
-pub fn request_done(method: &Method, route: &str, status: u16, elapsed: Duration) {
+/// An answer that was held until there was news: its time says nothing of how quick we are.
+#[derive(Debug, Clone, Copy)]
+pub struct Held;
+
+/// A request whose answer has begun. `route` is the pattern, never the path; `elapsed` is none for what was held.
+pub fn request_done(method: &Method, route: &str, status: u16, elapsed: Option<Duration>) {
     // Anybody may send any method: only the usual ones become labels.
     let method = match *method {
         Method::GET => "GET",
@@ -21,18 +25,15 @@ pub fn request_done(method: &Method, route: &str, status: u16, elapsed: Duration
     let (route, status) = (route.to_owned(), status.to_string());
     metrics::counter!(names::HTTP_REQUESTS, "route" => route.clone(), "method" => method, "status" => status)
         .increment(1);
-    metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => method)
-        .record(elapsed.as_secs_f64());
+    if let Some(elapsed) = elapsed {
+        metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => method)
+            .record(elapsed.as_secs_f64());
+    }
 }
 
-/// Media that came in.
-pub fn bytes_in(count: u64) {
-    metrics::counter!(names::MEDIA_BYTES, "direction" => "in").increment(count);
-}
-
-/// Media that went out.
-pub fn bytes_out(count: u64) {
-    metrics::counter!(names::MEDIA_BYTES, "direction" => "out").increment(count);
+/// How long a request waited for a connection.
+pub fn waited_for_connection(begin: Instant) {
+    metrics::histogram!(names::DB_WAIT_SECONDS).record(begin.elapsed());
 }
 
 /// What came of a request with an `Idempotency-Key`: `new`, `replayed`, `conflict` or `mismatch`.
@@ -50,6 +51,13 @@ pub fn status_cache(result: &'static str) {
 pub struct OpenStream(&'static str);
 
 impl OpenStream {
+    /// Shows that there are none, before there was one.
+    pub fn show() {
+        for kind in ["events", "wait"] {
+            metrics::gauge!(names::HTTP_STREAMS, "kind" => kind).increment(0.0);
+        }
+    }
+
     /// `events` or `wait`.
     pub fn new(kind: &'static str) -> Self {
         metrics::gauge!(names::HTTP_STREAMS, "kind" => kind).increment(1.0);

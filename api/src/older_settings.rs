@@ -45,7 +45,7 @@ pub async fn adopt(db: &Database, tokens: &[KeyToken]) -> Result<(), ApiError> {
     let mut transaction = db.begin().await?;
     for token in tokens {
         if keys::adopt(&mut transaction, token, "API_AUTH_KEY").await? {
-            tracing::info!(key = token.id(), "a key of API_AUTH_KEY was taken over");
+            tracing::info!(key_id = token.id(), "a key of API_AUTH_KEY was taken over");
         }
     }
     commit(transaction).await

@@ -1,9 +1,10 @@
 //! The OpenAPI document, made from the types of the handlers. What holds for whole groups of routes (keys, the
 //! errors that layers and extractors give) is added here once, so that no handler can forget it.
 
+use http::StatusCode;
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, SecurityRequirement,
@@ -30,7 +31,7 @@ use crate::error::{Code, Problem};
         (name = "videos", description = "Finished videos"),
         (name = "audio", description = "The music of videos"),
         (name = "media", description = "What providers fetch"),
-        (name = "webhooks", description = "What providers send"),
+        (name = "webhooks", description = "What providers send us, and what callers are sent"),
         (name = "admin", description = "For operators"),
         (name = "operation", description = "Health and documentation"),
     )
@@ -84,6 +85,36 @@ pub fn complete(document: &mut OpenApi, door: Door) {
             complete_operation(operation, path, door);
         }
     }
+    if let Some(components) = &mut document.components {
+        components.schemas.values_mut().for_each(open_objects);
+    }
+}
+
+/// An object without named members is a free one. Generators take one that does not say so for an empty one.
+fn open_objects(schema: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = schema else { return };
+    match schema {
+        Schema::Object(object) => {
+            let is_object = match &object.schema_type {
+                SchemaType::Type(one) => *one == Type::Object,
+                SchemaType::Array(several) => several.contains(&Type::Object),
+                SchemaType::AnyValue => false,
+            };
+            if is_object && object.properties.is_empty() && object.additional_properties.is_none() {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(true)));
+            }
+            object.properties.values_mut().for_each(open_objects);
+        }
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                open_objects(items);
+            }
+        }
+        Schema::OneOf(one) => one.items.iter_mut().for_each(open_objects),
+        Schema::AllOf(all) => all.items.iter_mut().for_each(open_objects),
+        Schema::AnyOf(any) => any.items.iter_mut().for_each(open_objects),
+        _ => {}
+    }
 }
 
 /// Every POST behind a key may be sent again under the same key.
@@ -127,7 +158,9 @@ fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
         errors.push(("429", "The key has made too many requests; go on after `retry-after` seconds"));
     }
     let has_parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
-    if path.contains('{') {
+    // Bodies name clients, campaigns and jobs.
+    let names = matches!(door, Door::Key) && operation.request_body.is_some();
+    if path.contains('{') || names {
         errors.push(("404", "There is no such thing, or it is not yours"));
     }
     if has_parameters || operation.request_body.is_some() {
@@ -150,9 +183,15 @@ fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(problem(description)));
     }
-    // A body of ours said to be JSON is a problem where the status is an error.
     for (status, response) in &mut operation.responses.responses {
-        if let (true, RefOr::T(response)) = (status.starts_with('4'), response)
+        let RefOr::T(response) = response else { continue };
+        // Every answer must have one.
+        if response.description.is_empty() {
+            let word = status.parse::<StatusCode>().ok().and_then(|status| status.canonical_reason());
+            word.unwrap_or("An answer").clone_into(&mut response.description);
+        }
+        // A body of ours said to be JSON is a problem where the status is an error.
+        if status.starts_with('4')
             && let Some(content) = response.content.shift_remove("application/json")
         {
             response.content.insert("application/problem+json".to_owned(), content);

@@ -34,7 +34,7 @@ pub async fn check(state: &AppState) -> Found {
         storage: storage == Ok(true),
     };
     if !found.is_ready() {
-        tracing::warn!(?found, "not ready");
+        tracing::warn!(why = ?found, "not ready");
     }
     found
 }

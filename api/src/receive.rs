@@ -10,10 +10,10 @@ use futures::stream;
 use http::StatusCode;
 use spool_media::scratch::{Received, Scratch};
 use spool_media::store::StoreError;
+use spool_telemetry::programs;
 
 use crate::error::{ApiError, Code};
 use crate::limits::MOST_MEDIA_BYTES;
-use crate::metrics;
 use crate::routes::assets::fields::{Fields, clean_name};
 
 /// Longest text field of a form, in bytes.
@@ -69,7 +69,7 @@ async fn upload(field: Field<'_>, scratch: &Scratch) -> Result<Upload, ApiError>
         .receive(chunks.map_err(|error: ApiError| Broken(error)), MOST_MEDIA_BYTES)
         .await
         .map_err(refusal)?;
-    metrics::bytes_in(content.bytes());
+    programs::bytes_in(content.bytes());
     Ok(Upload { content, name })
 }
 

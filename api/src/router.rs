@@ -20,8 +20,8 @@ use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
 use crate::openapi::{self, Door};
 use crate::routes::openapi::Document;
 use crate::routes::{
-    admin, assets, audio, campaigns, clients, content, health, jobs, metrics, openapi as document,
-    provider_media, provider_webhook, scenes, videos,
+    admin, assets, audio, campaigns, clients, content, docs, health, jobs, metrics, openapi as document,
+    provider_media, provider_webhook, scenes, videos, webhooks,
 };
 use crate::state::AppState;
 
@@ -35,6 +35,9 @@ fn open() -> Routes {
         .routes(routes!(metrics::metrics))
         .routes(routes!(document::json))
         .routes(routes!(document::plain))
+        .routes(routes!(docs::page))
+        .routes(routes!(docs::script))
+        .routes(routes!(docs::style))
         .routes(routes!(provider_webhook::receive))
 }
 
@@ -98,6 +101,18 @@ fn keyed() -> Routes {
         .routes(routes!(videos::gallery::generated))
         .routes(routes!(videos::gallery::ai_videos))
         .routes(routes!(videos::metrics::show, videos::metrics::report))
+        .routes(routes!(webhooks::endpoints::list::list, webhooks::endpoints::create::create))
+        .routes(routes!(
+            webhooks::endpoints::show::show,
+            webhooks::endpoints::update::update,
+            webhooks::endpoints::remove::remove
+        ))
+        .routes(routes!(webhooks::endpoints::rotate::rotate))
+        .routes(routes!(webhooks::endpoints::ping::ping))
+        .routes(routes!(webhooks::endpoints::resend::resend))
+        .routes(routes!(webhooks::deliveries::list::list))
+        .routes(routes!(webhooks::deliveries::show::show))
+        .routes(routes!(webhooks::deliveries::resend::resend))
         .routes(routes!(audio::generate::create))
         .routes(routes!(audio::status::show))
 }
@@ -142,6 +157,7 @@ fn administered() -> Routes {
         .routes(routes!(admin::keys::list::list, admin::keys::create::create))
         .routes(routes!(admin::keys::revoke::revoke))
         .routes(routes!(admin::audit::list))
+        .routes(routes!(admin::log_level::list, admin::log_level::set, admin::log_level::reset))
         .routes(routes!(admin::storage::show))
 }
 

@@ -10,10 +10,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use spool_db::media::MediaRow;
 use spool_media::key::Digest;
 use spool_media::range::{self, Wanted};
+use spool_telemetry::programs;
 
 use crate::error::{ApiError, Code};
+use crate::etag;
 use crate::state::AppState;
-use crate::{etag, metrics};
 
 /// How to hand it out.
 #[derive(Debug)]
@@ -83,7 +84,7 @@ pub async fn serve(
         .await
         .map_err(ApiError::internal)?
         .stream
-        .inspect_ok(|chunk| metrics::bytes_out(chunk.len() as u64));
+        .inspect_ok(|chunk| programs::bytes_out(chunk.len() as u64));
     Ok((status, answer, Body::from_stream(stream)).into_response())
 }
 

@@ -15,7 +15,9 @@ use spool_media::ffmpeg::Ffmpeg;
 use spool_media::link::LinkSigner;
 use spool_media::store::MediaStore;
 use spool_provider::client::{Replicate, ReplicateConfig};
+use spool_provider::hook_secret::HookSecrets;
 use spool_telemetry::metrics::Metrics;
+use spool_telemetry::{programs, redact};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -26,11 +28,12 @@ use crate::feed::{self, Feed};
 use crate::key_cache::{self, KeyCache};
 use crate::key_rates::KeyRates;
 use crate::links::Links;
+use crate::metrics::OpenStream;
 use crate::older_settings;
 use crate::router::app;
 use crate::state::{AppState, Parts};
 use crate::webhook_secret::WebhookSecret;
-use crate::{idempotency_sweep, spend_gauges};
+use crate::{idempotency_sweep, invariant_watch, log_level};
 
 /// Uploads are decoded and thumbnails made by at most this many FFmpegs: rendering is the workers' business.
 const FFMPEG_PARALLEL: usize = 2;
@@ -67,6 +70,7 @@ pub struct Server {
 impl Server {
     pub async fn bind(args: &ServeArgs, metrics: Metrics) -> Result<Self, ServerError> {
         args.check()?;
+        keep_out(args);
         let older =
             args.callers.api_auth_key.as_ref().map(older_settings::keys).transpose()?.unwrap_or_default();
         let state = state(args).await?;
@@ -92,8 +96,11 @@ impl Server {
 
     /// Serves until `stop`, then lets answers in progress end, but not for ever.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServerError> {
-        tokio::spawn(spend_gauges::keep(self.state.db.clone(), stop.clone()));
+        OpenStream::show();
+        programs::watch_disks(self.state.store.places(), stop.clone());
+        tokio::spawn(invariant_watch::keep(self.state.db.pool().clone(), stop.clone()));
         tokio::spawn(idempotency_sweep::keep(self.state.db.clone(), stop.clone()));
+        tokio::spawn(log_level::follow(self.state.db.clone(), stop.clone()));
         tokio::spawn(feed::listen::keep(self.state, stop.clone()));
         // Answers are small and written at once: waiting for more to send only adds latency.
         let listener = self.listener.tap_io(|stream| {
@@ -114,6 +121,19 @@ impl Server {
     }
 }
 
+/// Whatever goes wrong, no line tells these.
+fn keep_out(args: &ServeArgs) {
+    let must = [&args.listen.signing_key, &args.database.database_url];
+    let may = [
+        &args.provider.replicate_api_token,
+        &args.provider.replicate_webhook_secret,
+        &args.callers.api_auth_key,
+    ];
+    for secret in must.into_iter().chain(may.into_iter().flatten()) {
+        redact::keep_out(secret.expose_secret());
+    }
+}
+
 async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
     let pool = pool::connect(&args.database, "spool-api").await.map_err(ServerError::Database)?;
     let model = catalog::find(&args.jobs.video_generation_model, Purpose::Render)
@@ -131,14 +151,19 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         variable: "SPOOL_SIGNING_KEY",
         problem: format!("is not usable: {error}"),
     })?;
+    let hook_secrets = HookSecrets::new(&args.listen.signing_key).map_err(|error| ConfigError {
+        variable: "SPOOL_SIGNING_KEY",
+        problem: format!("is not usable: {error}"),
+    })?;
     Ok(AppState::new(Parts {
         db: Database::new(pool, args.database.pgbouncer),
         store: MediaStore::open(&args.media.media_url).map_err(|error| ConfigError {
             variable: "SPOOL_MEDIA_URL",
             problem: format!("is not usable: {error}"),
         })?,
-        ffmpeg: Ffmpeg::discover(FFMPEG_PARALLEL)?,
+        ffmpeg: Ffmpeg::discover(FFMPEG_PARALLEL)?.watched(programs::ffmpeg_ran),
         links: Links::new(args.listen.public_base_url.clone(), signer),
+        hook_secrets,
         fetch_policy: args.media.fetch_allow.clone(),
         defaults: JobDefaults {
             video_model: model.slug.clone(),

@@ -6,6 +6,7 @@ use spool_job::clock::Clock;
 use spool_media::ffmpeg::Ffmpeg;
 use spool_media::store::MediaStore;
 use spool_provider::guard::FetchPolicy;
+use spool_provider::hook_secret::HookSecrets;
 
 use crate::cors::CorsOrigins;
 use crate::database::Database;
@@ -24,7 +25,9 @@ pub struct Parts {
     pub store: MediaStore,
     pub ffmpeg: Ffmpeg,
     pub links: Links,
-    /// What `source_url` downloads may reach.
+    /// Makes the secrets of callers' webhook endpoints.
+    pub hook_secrets: HookSecrets,
+    /// What `source_url` downloads and webhooks may reach.
     pub fetch_policy: FetchPolicy,
     pub defaults: JobDefaults,
     pub clock: Arc<dyn Clock>,

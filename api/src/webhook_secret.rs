@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use spool_provider::client::Replicate;
+use spool_telemetry::redact;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -51,7 +52,10 @@ impl WebhookSecret {
         }
         known.asked_at = Some(Instant::now());
         match account.webhook_secret().await {
-            Ok(secret) => known.secret = Some(secret),
+            Ok(secret) => {
+                redact::keep_out(secret.expose_secret());
+                known.secret = Some(secret);
+            }
             Err(error) => tracing::warn!(%error, "the account does not give its webhook secret"),
         }
     }

@@ -5,6 +5,8 @@
 mod commands;
 #[cfg(feature = "schema")]
 mod demo;
+#[cfg(feature = "schema")]
+mod doctor;
 mod postgres;
 #[cfg(feature = "schema")]
 mod stack;
@@ -16,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use commands::Ending;
 use spool_telemetry::logging::{self, LogFormat};
+use spool_telemetry::traces::Traces;
 
 #[derive(Debug, Parser)]
 #[command(version, about, long_about = None, arg_required_else_help = true)]
@@ -35,6 +38,9 @@ enum Command {
     /// Make a real video from photos, with progress bars.
     #[cfg(feature = "schema")]
     Demo(commands::demo::Demo),
+    /// Look at a running installation and say what is wrong and what to do. Reads only.
+    #[cfg(feature = "schema")]
+    Doctor(commands::doctor::Doctor),
     /// Bring the database of DATABASE_URL up to date.
     #[cfg(feature = "schema")]
     Migrate(commands::migrate::Migrate),
@@ -76,6 +82,8 @@ async fn execute(command: Command) -> Ending {
         #[cfg(feature = "schema")]
         Command::Demo(demo) => commands::demo::execute(demo).await,
         #[cfg(feature = "schema")]
+        Command::Doctor(doctor) => commands::doctor::execute(doctor).await,
+        #[cfg(feature = "schema")]
         Command::Migrate(migrate) => commands::migrate::execute(migrate).await,
         #[cfg(feature = "schema")]
         Command::Import(imports) => commands::import::execute(imports).await,
@@ -115,7 +123,7 @@ fn told(error: &(dyn Error + 'static)) -> String {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::init(arguments.log_format);
+    logging::init(arguments.log_format, &Traces::off());
     match execute(arguments.command).await {
         Ok(code) => code,
         Err(error) => {

@@ -150,7 +150,9 @@ impl Book {
     fn write(&self, record: &Record) {
         match serde_json::to_string(record) {
             Ok(line) => self.journal.append(line),
-            Err(error) => tracing::error!(id = record.id, %error, "a prediction could not be written down"),
+            Err(error) => {
+                tracing::error!(external_id = record.id, %error, "a prediction could not be written down");
+            }
         }
     }
 }

@@ -96,7 +96,7 @@ fn write_all(mut file: File, path: &Path, inbox: &mpsc::Receiver<Order>) {
         let batch: Vec<Order> = std::iter::once(first).chain(inbox.try_iter()).collect();
         if let Err(error) = write_batch(&mut file, &batch) {
             // A simulator that forgets purchases would acquit the guilty: it stops instead.
-            tracing::error!(path = %path.display(), %error, "the journal cannot be written; stopping");
+            tracing::error!(file = %path.display(), %error, "the journal cannot be written; stopping");
             std::process::exit(1);
         }
         for order in batch {

@@ -3,6 +3,7 @@
 use clap::Parser;
 use spool_simulator::{Config, Simulator, SimulatorError};
 use spool_telemetry::logging::LogFormat;
+use spool_telemetry::traces::Traces;
 use spool_telemetry::{lifeline, logging};
 use std::error::Error;
 use std::net::SocketAddr;
@@ -54,7 +55,7 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(cli.log_format);
+    logging::init(cli.log_format, &Traces::off());
     let stop = lifeline::watch();
     rustls::crypto::ring::default_provider().install_default().ok();
     match run(cli, stop).await {
@@ -87,7 +88,7 @@ async fn run(cli: Cli, stop: CancellationToken) -> Result<(), SimulatorError> {
         reads_per_minute: cli.reads_per_minute,
     })
     .await?;
-    tracing::info!(api = simulator.listening(), cdn = simulator.cdn(), "ready");
+    tracing::info!(address = simulator.listening(), cdn_address = simulator.cdn(), "ready");
     if announce {
         println!("{}", serde_json::json!({"listening": simulator.listening(), "cdn": simulator.cdn()}));
     }

@@ -58,7 +58,7 @@ async fn live(sim: &Arc<Sim>, id: &str) {
         return;
     }
     let Some(model) = sim.model_of(&record) else {
-        tracing::error!(id, model = record.model, "a stored prediction names an unknown model");
+        tracing::error!(external_id = id, model = record.model, "a stored prediction names an unknown model");
         return;
     };
     let input = model.with_defaults(&record.input);
@@ -148,7 +148,7 @@ async fn make(
     input: &Map<String, Value>,
 ) -> Result<Vec<OutputFile>, End> {
     let broken = |error: &dyn std::error::Error| {
-        tracing::error!(id = record.id, %error, "no output could be made");
+        tracing::error!(external_id = record.id, %error, "no output could be made");
         let error = "Director: unexpected error handling prediction (E1000)".to_owned();
         End::Failed { error, charge: Charge::None }
     };
@@ -263,6 +263,6 @@ async fn forget(dir: &Path) {
     if let Err(error) = tokio::fs::remove_dir_all(dir).await
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(dir = %dir.display(), %error, "could not delete");
+        tracing::warn!(file = %dir.display(), %error, "could not delete");
     }
 }

@@ -116,7 +116,7 @@ impl Studio {
                 let rate = whole(input, "sample_rate") as u32;
                 let seconds = measure::speech_seconds(input);
                 let args = ffmpeg_args::speech(seconds, rate, channels, order.id, path);
-                tracing::debug!(id = order.id, name, seconds, "speech");
+                tracing::debug!(external_id = order.id, file = name, seconds, "speech");
                 Ok(self.run(&args).await?)
             }
         }
@@ -248,7 +248,7 @@ impl Studio {
     async fn run_on_input(&self, args: &[OsString], complaint: &str) -> Result<(), StudioError> {
         match self.run(args).await {
             Err(FfmpegError::Failed { stderr, .. }) => {
-                tracing::info!(%stderr, "the input could not be used");
+                tracing::info!(error = %stderr, "the input could not be used");
                 Err(StudioError::Input(format!("RuntimeError: {complaint}")))
             }
             other => Ok(other?),

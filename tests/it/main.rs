@@ -7,14 +7,19 @@
 //! | `SPOOL_TEST_BUDGET_JOBS=8` | so many jobs at a limit for two |
 //! | `SPOOL_TEST_OUTAGE_SECONDS=120` | for so long the provider is away |
 //! | `SPOOL_TEST_LIMIT_WORKERS=8` | limits are kept to 2 % and used to 95 %; with `SPOOL_TEST_LIMIT_PER_MINUTE=240` and `SPOOL_TEST_LIMIT_JOBS=80` |
+//! | `SPOOL_TEST_PICTURES=FOLDER` | draws the dashboards of that run, with gnuplot |
 //! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length, and holds it to a bound |
 
+mod alerts;
 mod api_killed;
 mod budget;
 mod cancel;
 mod chaos;
 mod crash_sweep;
 mod custody;
+mod dashboards;
+mod dictionary;
+mod doctor;
 mod doubt;
 mod emergency_stop;
 mod explain;
@@ -22,11 +27,14 @@ mod fair_money;
 mod fairness;
 mod gpu_time;
 mod handover;
+mod hooks;
 mod limits;
 mod limits_settings;
+mod logs;
 mod memo;
 mod orphans;
 mod outages;
+mod parity;
 mod postgres_18;
 mod provider_outages;
 mod replicate_clients;
@@ -35,3 +43,5 @@ mod rolling_restart;
 mod supervisor;
 mod the_film;
 mod tidy;
+mod traces;
+mod typescript;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use system_tests::scripts::{copy_into, must_succeed};
 use system_tests::system::{command, program};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Child;
@@ -31,22 +32,6 @@ async fn simulator(data: &Path) -> (Child, String) {
 
 fn scripts(language: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(language)
-}
-
-async fn must_succeed(mut command: tokio::process::Command, what: &str) {
-    let output = command.output().await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    let said =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{what} failed:\n{said}");
-}
-
-fn copy_into(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("the scripts") {
-        let entry = entry.expect("an entry");
-        if entry.file_type().expect("a type").is_file() {
-            std::fs::copy(entry.path(), to.join(entry.file_name())).expect("copied");
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,15 +32,33 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("worker", &["spool-job", "spool-queue", "spool-db", "spool-provider", "spool-media", "spool-telemetry"]),
-    ("cli", &["spool-job", "spool-db", "spool-queue", "spool-explain", "spool-import", "spool-telemetry"]),
+    // `spool doctor` compares the store of media with the rows.
+    (
+        "cli",
+        &[
+            "spool-job",
+            "spool-db",
+            "spool-queue",
+            "spool-explain",
+            "spool-import",
+            "spool-media",
+            "spool-telemetry",
+        ],
+    ),
     ("simulator", &["spool-provider", "spool-media", "spool-telemetry"]),
     ("bench", &["spool-queue"]),
+    ("grafana", &["spool-telemetry"]),
     ("tests", &[]),
 ];
 /// Libraries that only some crates may use, so that they can be replaced in one place.
 const KEPT_TO: &[(&str, &[&str])] = &[
     ("apalis-core", &["shared/queue"]),
-    ("axum", &["api", "bench", "simulator", "worker"]),
+    // `tests` has a collector of traces.
+    ("axum", &["api", "bench", "simulator", "worker", "tests"]),
+    ("opentelemetry", &["shared/telemetry"]),
+    ("opentelemetry_sdk", &["shared/telemetry"]),
+    ("tracing-opentelemetry", &["shared/telemetry"]),
+    ("tracing-subscriber", &["shared/telemetry"]),
     // `shared/media` only chooses the TLS of what object_store brings.
     ("reqwest", &["shared/provider", "shared/media", "simulator", "cli", "bench", "tests"]),
     ("object_store", &["shared/media"]),

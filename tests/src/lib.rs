@@ -4,8 +4,14 @@
 pub mod armed;
 pub mod books;
 pub mod creates;
+pub mod doctor;
 pub mod film;
 pub mod job;
+pub mod logs;
+pub mod otlp;
+pub mod prometheus;
+pub mod receiver;
+pub mod scripts;
 pub mod services;
 pub mod system;
 pub mod wait;

@@ -43,6 +43,8 @@ pub struct Ready {
     pub database_url: String,
     /// The workers at start.
     pub worker_pids: Vec<i32>,
+    /// Where their metrics are.
+    pub worker_metrics: Vec<String>,
 }
 
 /// A data folder. What a failed test leaves behind is what one needs to see why.

@@ -1,5 +1,6 @@
 //! Waiting for an outcome, with a bound. Nothing is asserted about how long it took.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,35 @@ pub async fn within<T, F: Future<Output = Option<T>>>(
             return answer;
         }
         assert!(begin.elapsed() < bound, "waited {bound:?} in vain for {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Asks for each of them until all have an answer.
+///
+/// # Panics
+/// When some have none within the bound; it names them.
+pub async fn for_each<K: Display, T>(
+    bound: Duration,
+    mut open: Vec<K>,
+    mut ask: impl AsyncFnMut(&K) -> Option<T>,
+) -> Vec<(K, T)> {
+    let begin = Instant::now();
+    let mut answered = Vec::new();
+    loop {
+        let mut left = Vec::new();
+        for key in open {
+            match ask(&key).await {
+                Some(answer) => answered.push((key, answer)),
+                None => left.push(key),
+            }
+        }
+        if left.is_empty() {
+            return answered;
+        }
+        let names = || left.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n  ");
+        assert!(begin.elapsed() < bound, "waited {bound:?} in vain for\n  {}", names());
+        open = left;
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -4,6 +4,7 @@ use clap::{Args, Parser};
 use secrecy::{ExposeSecret, SecretString};
 use spool_db::pool::DatabaseArgs;
 use spool_telemetry::logging::LogFormat;
+use spool_telemetry::traces::TraceArgs;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Config {
     pub links: LinkArgs,
     #[command(flatten)]
     pub provider: ProviderArgs,
+    #[command(flatten)]
+    pub traces: TraceArgs,
     /// How logs look: people-friendly text on a terminal, JSON lines elsewhere.
     #[arg(long, env = "SPOOL_LOG_FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
@@ -52,6 +55,12 @@ pub struct WorkerArgs {
     /// FFmpeg steps it runs at the same time; the number of cores by default.
     #[arg(long, env = "SPOOL_SLOTS_FFMPEG")]
     pub slots_ffmpeg: Option<NonZeroUsize>,
+    /// Webhooks to callers that it sends at the same time.
+    #[arg(long, env = "SPOOL_SLOTS_HOOKS", default_value = "64")]
+    pub slots_hooks: NonZeroUsize,
+    /// Seconds that an endpoint of a caller has to answer a webhook.
+    #[arg(long, env = "SPOOL_HOOK_TIMEOUT_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub hook_timeout_seconds: u64,
     /// Print one line of JSON once tasks can be claimed.
     #[arg(long)]
     pub announce: bool,
@@ -63,7 +72,7 @@ pub struct MediaArgs {
     /// Where media lies: a folder, file:///path or s3://bucket/prefix. The same for all API and worker processes.
     #[arg(long, env = "SPOOL_MEDIA_URL")]
     pub media_url: String,
-    /// Private networks that outputs may be fetched from, such as 127.0.0.1/32:8101. Empty: none.
+    /// Private networks that outputs may be fetched from and webhooks sent to, such as 127.0.0.1/32:8101. Empty: none.
     #[arg(long, env = "SPOOL_FETCH_ALLOW", default_value = "")]
     pub fetch_allow: String,
 }
@@ -74,7 +83,7 @@ pub struct LinkArgs {
     /// The address that providers reach the API by, such as https://spool.example.com.
     #[arg(long, env = "PUBLIC_BASE_URL")]
     pub public_base_url: Url,
-    /// Signs media links: 32 characters or more, the same for all API and worker processes.
+    /// Signs media links, and makes the secrets that sign webhooks: 32 characters or more, the same for all API and worker processes.
     #[arg(long, env = "SPOOL_SIGNING_KEY", hide_env_values = true)]
     pub signing_key: SecretString,
 }
@@ -116,6 +125,8 @@ const SHORTEST_SETTLE: u64 = 30;
 pub struct StepSettings {
     /// After a lost answer, how long until a prediction that no list shows counts as not created.
     pub submit_settle: Duration,
+    /// How long an endpoint of a caller has to answer.
+    pub hook_timeout: Duration,
 }
 
 /// A value that parses but cannot be.

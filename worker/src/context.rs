@@ -9,6 +9,7 @@ use spool_media::link::LinkSigner;
 use spool_media::store::MediaStore;
 use spool_provider::client::Replicate;
 use spool_provider::guard::FetchPolicy;
+use spool_provider::hook_secret::HookSecrets;
 use sqlx::{PgPool, Postgres, Transaction};
 use std::sync::Arc;
 
@@ -24,10 +25,12 @@ pub(crate) struct Context {
     pub(crate) scan: Ffmpeg,
     /// The paid provider.
     pub(crate) replicate: Replicate,
-    /// Which addresses outputs may be fetched from.
+    /// Which addresses outputs may be fetched from and webhooks sent to.
     pub(crate) fetch: FetchPolicy,
     /// Makes the links the provider reads our images by.
     pub(crate) signer: LinkSigner,
+    /// Makes the secrets that sign webhooks.
+    pub(crate) hook_secrets: HookSecrets,
     /// Tokens for calls of the provider that cost nothing.
     pub(crate) reads: Arc<Reads>,
     /// Says how often what is in flight is looked at.

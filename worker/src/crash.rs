@@ -160,6 +160,14 @@ places! {
     OrphanEndUncommitted,
     /// How an orphan ended and what it cost is committed.
     OrphanEnded,
+    /// That a webhook is sent now is committed, nothing was sent.
+    HookBegun,
+    /// An endpoint has answered a webhook, nothing of it is written.
+    HookSent,
+    /// What an endpoint answered is written, not committed.
+    HookUncommitted,
+    /// What an endpoint answered is committed.
+    HookRecorded,
     /// All tasks are final, the job is not concluded.
     Concluding,
     /// The job is concluded.
@@ -181,11 +189,11 @@ pub(crate) fn reach(point: CrashPoint) {
         return;
     }
     if let Ok(pause) = order.trim().parse() {
-        tracing::warn!(?point, pause, "crash point reached, standing still");
+        tracing::warn!(crash_point = ?point, duration_ms = pause, "crash point reached, standing still");
         tokio::task::block_in_place(|| std::thread::sleep(std::time::Duration::from_millis(pause)));
         return;
     }
-    tracing::warn!(?point, "crash point reached, killing this process");
+    tracing::warn!(crash_point = ?point, "crash point reached, killing this process");
     let _ = kill(Pid::this(), Signal::SIGKILL);
     // The signal is on its way; nothing after this line may happen.
     loop {

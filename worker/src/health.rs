@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
 use spool_telemetry::metrics::Metrics;
+use spool_telemetry::programs;
 use sqlx::PgPool;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
@@ -18,8 +19,9 @@ pub(crate) async fn serve(
 ) -> std::io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
+    let shown = pool.clone();
     let app = Router::new()
-        .route("/metrics", get(move || async move { metrics.render() }))
+        .route("/metrics", get(move || async move { page(&metrics, &shown) }))
         .route("/healthz", get(move || healthy(pool.clone())));
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await {
@@ -27,6 +29,12 @@ pub(crate) async fn serve(
         }
     });
     Ok(address)
+}
+
+/// What this process counts of itself. Figures of the database are shown by the API.
+fn page(metrics: &Metrics, pool: &PgPool) -> String {
+    programs::show_pool(pool.size(), pool.num_idle(), pool.options().get_max_connections());
+    metrics.render()
 }
 
 /// A worker that cannot reach Postgres cannot work; it is not restarted for that, only shown.

@@ -3,19 +3,22 @@
 //! Read `purchase/mod.rs` for how money is spent once, `steps/` for what is done, and
 //! `crash.rs` for the places where tests kill it.
 
+mod attempt;
 pub mod config;
 mod context;
 mod crash;
-mod custody;
 mod health;
+mod hooks;
 mod limits;
 mod links;
+mod log_level;
 mod meter;
 mod offers;
-mod orphan_sweep;
+mod origin;
 mod purchase;
 pub mod run;
 mod steps;
+mod sweeps;
 
 /// Prints every crash point's name, one a line.
 #[cfg(feature = "crash-points")]

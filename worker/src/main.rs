@@ -1,6 +1,7 @@
 //! `spool-worker`: configuration, telemetry, then work until told to stop.
 
 use clap::{CommandFactory, Parser};
+use spool_telemetry::traces::Traces;
 use spool_telemetry::{aliases, lifeline, logging, metrics, refusal};
 use spool_worker::config::Config;
 use spool_worker::run::run;
@@ -24,15 +25,24 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refuse(&error),
     };
-    logging::init(config.log_format);
-    aliases::name_them(&applied.notes);
     spool_provider::http::install_crypto();
+    let traces = match Traces::start(&config.traces, "spool-worker") {
+        Ok(traces) => traces,
+        Err(error) => {
+            writeln!(std::io::stderr(), "spool-worker: {error}").ok();
+            return ExitCode::from(BAD_SETTINGS);
+        }
+    };
+    logging::init(config.log_format, &traces);
+    aliases::name_them(&applied.notes);
     if let Err(error) = config.check() {
         writeln!(std::io::stderr(), "spool-worker: {error}").ok();
         return ExitCode::from(BAD_SETTINGS);
     }
     let metrics = metrics::install();
-    match run(config, metrics, lifeline::watch()).await {
+    let ended = run(config, metrics, lifeline::watch()).await;
+    traces.end();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = &*error as &dyn std::error::Error, "the worker could not go on");

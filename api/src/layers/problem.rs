@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::error::{Code, Problem, Refusal};
 use crate::layers::request_id::RequestId;
+use crate::layers::request_log::Refused;
 
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -21,7 +22,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
         None if is_foreign_error(&response) => foreign(response.status()),
         None => return response,
     };
-    log(&refusal, &request_id);
+    response.extensions_mut().insert(refused(&refusal));
     let status = response.status();
     let problem = Problem {
         kind: format!("urn:spool:problem:{}", name_of(refusal.code)),
@@ -94,19 +95,17 @@ fn name_of(code: Code) -> String {
     }
 }
 
-/// Refusals with a cause are logged here, once: the caller sees only the sentence.
-fn log(refusal: &Refusal, request_id: &str) {
-    let Some(cause) = &refusal.cause else { return };
-    let mut chain = cause.to_string();
-    let mut source = cause.source();
-    while let Some(error) = source {
-        chain.push_str(": ");
-        chain.push_str(&error.to_string());
-        source = error.source();
-    }
-    if refusal.status.is_server_error() {
-        tracing::error!(request_id, code = ?refusal.code, cause = %chain, "a request failed");
-    } else {
-        tracing::debug!(request_id, code = ?refusal.code, cause = %chain, "a request was refused");
-    }
+/// For the line of the request: the caller sees only the sentence.
+fn refused(refusal: &Refusal) -> Refused {
+    let cause = refusal.cause.as_ref().map(|cause| {
+        let mut chain = cause.to_string();
+        let mut source = cause.source();
+        while let Some(error) = source {
+            chain.push_str(": ");
+            chain.push_str(&error.to_string());
+            source = error.source();
+        }
+        chain
+    });
+    Refused { class: name_of(refusal.code), cause }
 }

@@ -1,14 +1,32 @@
-//! One log line and one set of metrics per request. The query string is never logged: it may hold a signature.
+//! One log line, one span and one set of metrics per request. The query string is never logged: it may hold a signature. Every line
+//! that is written while a request is answered carries its id.
 
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use http::StatusCode;
+use spool_telemetry::traces::{self, Kind};
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::caller::Caller;
 use crate::layers::request_id::RequestId;
-use crate::metrics;
+use crate::metrics::{self, Held};
+use crate::origin;
+
+/// Asked every few seconds by machines: not worth a trace.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// Why a request was refused, for its line. `problem` leaves it in the response.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The code that the caller was told.
+    pub class: String,
+    /// What the caller was not told.
+    pub cause: Option<String>,
+}
 
 pub async fn layer(request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -20,17 +38,45 @@ pub async fn layer(request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |matched| matched.as_str().to_owned());
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    // Of the highest level, so that lines carry its fields whatever filter is set.
+    let span =
+        tracing::error_span!("request", request_id, trace_id = Empty, otel.name = Empty, otel.kind = Empty);
+    if PROBES.contains(&route.as_str()) {
+        traces::leave_out(&span);
+    } else if traces::is_on() {
+        let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+        traces::open(&span, Kind::Server, &format!("{method} {route}"), parent);
+    }
 
-    let response = next.run(request).await;
+    let response = origin::within(request_id, next.run(request)).instrument(span.clone()).await;
 
     let elapsed = started.elapsed();
-    let status = response.status().as_u16();
-    let key = response.extensions().get::<Caller>().map_or("-", |caller| caller.key_id.as_str());
-    metrics::request_done(&method, &route, status, elapsed);
-    tracing::info!(
-        request_id, method = %method, route, path, status, key,
-        duration_ms = elapsed.as_secs_f64() * 1000.0,
-        "request"
-    );
+    let status = response.status();
+    let held = response.extensions().get::<Held>().is_some();
+    metrics::request_done(&method, &route, status.as_u16(), (!held).then_some(elapsed));
+    let key_id = response.extensions().get::<Caller>().map(|caller| caller.key_id.as_str());
+    let refused = response.extensions().get::<Refused>();
+    tell_span(&span, method.as_str(), &route, status, refused);
+    let (class, cause) =
+        refused.map_or((None, None), |refused| (Some(refused.class.as_str()), refused.cause.as_deref()));
+    let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+    let _in = span.enter();
+    if status < 500 {
+        tracing::info!(%method, route, path, status, key_id, duration_ms, error.class = class, error = cause, "request");
+    } else {
+        tracing::error!(%method, route, path, status, key_id, duration_ms, error.class = class, error = cause, "request");
+    }
     response
+}
+
+fn tell_span(span: &Span, method: &str, route: &str, status: StatusCode, refused: Option<&Refused>) {
+    if !traces::is_on() {
+        return;
+    }
+    traces::note(span, "http.request.method", method.to_owned());
+    traces::note(span, "http.route", route.to_owned());
+    traces::note(span, "http.response.status_code", i64::from(status.as_u16()));
+    if status.is_server_error() {
+        traces::fail(span, refused.map_or("internal", |refused| refused.class.as_str()));
+    }
 }

@@ -8,6 +8,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::etag;
 
+/// What is always there and seldom changes: ask again, the tag makes it cheap.
+pub const REVALIDATED: HeaderValue = HeaderValue::from_static("no-cache");
+
 /// The document as text, with its entity tag.
 #[derive(Debug)]
 pub struct Document {
@@ -32,7 +35,7 @@ pub async fn plain(Extension(document): Extension<Arc<Document>>, headers: Heade
 fn answer(document: &Document, headers: &HeaderMap) -> Response {
     let mut answer = HeaderMap::new();
     answer.insert(header::ETAG, document.tag.clone());
-    answer.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    answer.insert(header::CACHE_CONTROL, REVALIDATED);
     if etag::none_match(headers, &document.tag) {
         return (StatusCode::NOT_MODIFIED, answer).into_response();
     }

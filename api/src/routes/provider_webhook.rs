@@ -4,11 +4,13 @@
 use axum::Json;
 use axum::extract::State;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 use spool_db::webhooks;
 use spool_provider::webhook::{self, WebhookError};
 use spool_queue::{TaskId, control};
+use spool_telemetry::traces::{self, Past};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -86,13 +88,14 @@ async fn record(
     prediction: Uuid,
     external_id: Option<&str>,
 ) -> Result<(), ApiError> {
+    let began = state.clock.now();
     let mut transaction = state.db.begin().await?;
     let recorded =
         webhooks::record_webhook(&mut transaction, PROVIDER, delivery, prediction, external_id).await;
     let recorded = match recorded {
         // The id belongs to another row: a webhook at a wrong address proves nothing about ours. Only wake.
         Err(error) if error.is_constraint("predictions_external") => {
-            tracing::warn!(%prediction, "a webhook names a provider id that is bound to another prediction");
+            tracing::warn!(prediction_id = %prediction, "a webhook names a provider id that is bound to another prediction");
             drop(transaction);
             transaction = state.db.begin().await?;
             webhooks::record_webhook(&mut transaction, PROVIDER, delivery, prediction, None).await?
@@ -107,5 +110,18 @@ async fn record(
     if let Some(woken) = woken {
         state.db.ring(woken.bell).await;
     }
+    if let Some(parent) = recorded.trace_parent.filter(|_| traces::is_on()) {
+        tell_trace(&parent, prediction, began, state.clock.now());
+    }
     Ok(())
+}
+
+/// The provider knows nothing of our traces: its request is a trace of its own, with a span in that of the job and a link each way.
+fn tell_trace(parent: &str, prediction: Uuid, began: DateTime<Utc>, ended: DateTime<Utc>) {
+    let request = tracing::Span::current();
+    let past = Past::new("webhook", parent, began, ended).with("prediction_id", prediction.to_string());
+    let past = traces::current().into_iter().fold(past, Past::linked_to);
+    if let Some(told) = past.tell() {
+        traces::link(&request, &told);
+    }
 }

@@ -27,6 +27,7 @@ use spool_media::ffmpeg::Ffmpeg;
 use spool_media::link::LinkSigner;
 use spool_media::store::MediaStore;
 use spool_provider::guard::FetchPolicy;
+use spool_provider::hook_secret::HookSecrets;
 use spool_telemetry::metrics;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -111,6 +112,7 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
             BASE.parse().expect("is a URL"),
             LinkSigner::new(&SecretString::from(SIGNING_KEY)).expect("a signer"),
         ),
+        hook_secrets: HookSecrets::new(&SecretString::from(SIGNING_KEY)).expect("a key"),
         fetch_policy: fetch_allow.parse::<FetchPolicy>().expect("a policy"),
         defaults: JobDefaults {
             video_model: "google/veo-3.1-fast".to_owned(),

@@ -12,7 +12,7 @@ async fn only_completed_jobs_with_their_storyboards(pool: PgPool) {
     let pending = app.job().await;
     let (first, second) = (completed(&app, b"one").await, completed(&app, b"two").await);
     let list = app.get("/api/v3/generated-videos").await.is(200);
-    assert_eq!(list["meta"], json!({"count": 2, "limit": 25, "offset": 0}));
+    assert_eq!(list["meta"], json!({"count": 2, "total": 2, "limit": 25, "offset": 0}));
     let video = &list["data"][0];
     assert_eq!(
         (&video["job_id"], &list["data"][1]["job_id"]),
@@ -51,6 +51,8 @@ async fn only_completed_jobs_with_their_storyboards(pool: PgPool) {
     assert_eq!(of(format!("job_id={first}")).await, [Some(first)]);
     assert_eq!(of(format!("job_id={pending}")).await, []);
     assert_eq!(of("limit=1&offset=1".into()).await, [Some(first)]);
+    let page = app.get("/api/v3/generated-videos?limit=1").await.is(200);
+    assert_eq!((&page["meta"]["count"], &page["meta"]["total"]), (&json!(1), &json!(2)));
 
     let old = app.get("/api/v3/ai-videos").await.is(200);
     assert_eq!((&old["meta"]["count"], &old["meta"]["limit"]), (&json!(2), &json!(20)));

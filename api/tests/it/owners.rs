@@ -22,6 +22,10 @@ struct Estate {
     job: i64,
     /// Of that job.
     scene: Uuid,
+    /// Is told of that job.
+    endpoint: Uuid,
+    /// What it was told.
+    delivery: Uuid,
     /// Completed, with a clip, a stretch of music and a soundtrack.
     done: i64,
     clip: Uuid,
@@ -43,15 +47,20 @@ async fn estate(app: &TestApp) -> Estate {
     let done = completed(app, b"a film").await;
     let (clip, stretch) = with_clip(app, done).await;
     let shown = app.get(&format!("/api/v3/jobs/{done}")).await.is(200);
-    let campaign = id_of(&shown["campaign_id"]);
+    let (client, campaign) = (id_of(&shown["client_id"]), id_of(&shown["campaign_id"]));
+    let body = json!({"url": "https://93.184.216.34/hook", "client_id": client});
+    let endpoint = app.post("/api/v3/webhooks/endpoints", body).await.is(201);
     let body = json!({"campaign_id": campaign, "num_pairs": 1, "clip_duration": 4});
     let job = app.post("/api/v3/jobs/from-image-pairs", body).await.is(201);
+    let told = app.get("/api/v3/webhooks/deliveries").await.is(200);
     Estate {
-        client: id_of(&shown["client_id"]),
+        client,
         campaign,
         asset: id_of(&app.get("/api/v3/assets").await.is(200)["data"][0]["id"]),
         job: job["job_id"].as_i64().expect("an id"),
         scene: id_of(&job["storyboard"]["scenes"][0]["id"]),
+        endpoint: id_of(&endpoint["data"]["id"]),
+        delivery: id_of(&told["data"][0]["id"]),
         done,
         clip,
         stretch,
@@ -65,6 +74,8 @@ impl Estate {
             ("id", "campaigns") => self.campaign.to_string(),
             ("id", "assets") => self.asset.to_string(),
             ("id", "jobs") => self.job.to_string(),
+            ("id", "webhooks") if operation.path.contains("/deliveries/") => self.delivery.to_string(),
+            ("id", "webhooks") => self.endpoint.to_string(),
             ("job_id", _) => self.done.to_string(),
             ("scene_id", _) => self.scene.to_string(),
             ("filename", _) => format!("clip_{}.mp4", self.clip),
@@ -86,6 +97,10 @@ impl Estate {
             "reorder_scenes" => json!({"scene_order": [self.scene]}),
             "refine_job" => json!({"scene_number": 1, "prompt": "taken"}),
             "update_scene" | "patch_scene" => json!({"prompt": "taken"}),
+            "create_webhook_endpoint" => {
+                json!({"url": "https://93.184.216.34/other", "client_id": self.client})
+            }
+            "update_webhook_endpoint" => json!({"enabled": true}),
             "report_video_metrics" => json!({"views": 7}),
             "generate_audio" => json!({"job_id": self.done}),
             "create_client" => json!({"name": "new"}),
@@ -110,8 +125,18 @@ impl Estate {
     }
 
     /// The ids that no stranger may be told.
-    fn names(&self) -> [String; 6] {
-        [self.client, self.campaign, self.asset, self.scene, self.clip, self.stretch].map(|id| id.to_string())
+    fn names(&self) -> [String; 8] {
+        let own = [
+            self.client,
+            self.campaign,
+            self.asset,
+            self.scene,
+            self.clip,
+            self.stretch,
+            self.endpoint,
+            self.delivery,
+        ];
+        own.map(|id| id.to_string())
     }
 }
 
@@ -128,6 +153,7 @@ fn foreign(operation: &Operation) -> Foreign {
         | "dry_run_job"
         | "create_job_from_image_pairs"
         | "create_job_from_property_photos"
+        | "create_webhook_endpoint"
         | "generate_audio" => Foreign::Hidden,
         _ if operation.needs == Some(Scope::Admin) => Foreign::Refused(403),
         _ if operation.names_something() => Foreign::Hidden,
@@ -166,6 +192,9 @@ async fn inventory(app: &TestApp, estate: &Estate) -> Vec<Value> {
         format!("audio/status/{}", estate.done),
         "clients".to_owned(),
         "campaigns".to_owned(),
+        "webhooks/endpoints".to_owned(),
+        "webhooks/deliveries".to_owned(),
+        format!("webhooks/deliveries/{}", estate.delivery),
     ] {
         seen.push(app.get(&format!("/api/v3/{path}")).await.is(200));
     }

@@ -9,6 +9,8 @@ pub(crate) mod demo;
 #[cfg(feature = "schema")]
 pub(crate) mod dev;
 #[cfg(feature = "schema")]
+pub(crate) mod doctor;
+#[cfg(feature = "schema")]
 pub(crate) mod explain;
 #[cfg(feature = "schema")]
 pub(crate) mod import;

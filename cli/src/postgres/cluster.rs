@@ -216,7 +216,7 @@ impl Cluster {
 fn forget_another(home: &Path, data: &Path, password: &SecretString) -> Result<(), ClusterError> {
     let noted = std::fs::read_to_string(home.join(OWNER)).unwrap_or_default();
     if data.exists() && noted != owner(password) {
-        tracing::info!(folder = %data.display(), "the data folder is new: deleting the cluster of its predecessor");
+        tracing::info!(file = %data.display(), "the data folder is new: deleting the cluster of its predecessor");
         std::fs::remove_dir_all(data)
             .map_err(|error| ClusterError::Make { path: data.to_owned(), source: error.into() })?;
     }

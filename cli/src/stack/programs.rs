@@ -82,6 +82,8 @@ impl Siblings {
         }
         program
             .env("SPOOL_WORKER_NAME", name)
+            // A port that is free: it is announced.
+            .env("SPOOL_WORKER_LISTEN", "127.0.0.1:0")
             .env("SPOOL_WORKER_GRACE", worker_grace_seconds().to_string())
             .arg("--announce")
     }

@@ -12,6 +12,8 @@ pub(crate) struct Ready {
     pub(crate) key: SecretString,
     pub(crate) database_url: SecretString,
     pub(crate) worker_pids: Vec<u32>,
+    /// Where the metrics of each are, until it is started again.
+    pub(crate) worker_metrics: Vec<String>,
 }
 
 impl Ready {
@@ -24,6 +26,7 @@ impl Ready {
             "key": self.key.expose_secret(),
             "database_url": self.database_url.expose_secret(),
             "worker_pids": self.worker_pids,
+            "worker_metrics": self.worker_metrics,
         })
         .to_string()
     }

@@ -130,7 +130,9 @@ impl Stack {
 
         let all = self.postgres.iter().chain(&self.simulator).chain(&self.api).chain(&self.workers);
         self.running_file = Some(RunningFile::keep(self.folder.clone(), postgres_data, all));
-        Ok(Ready { api, simulator, key, database_url, worker_pids })
+        let metrics = |worker| announced(worker, "worker", "metrics");
+        let worker_metrics = self.workers.iter().map(metrics).collect::<Result<_, _>>()?;
+        Ok(Ready { api, simulator, key, database_url, worker_pids, worker_metrics })
     }
 
     fn choose_ports(&self, options: &StackOptions) -> Result<Chosen, StackError> {

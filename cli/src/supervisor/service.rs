@@ -102,7 +102,7 @@ async fn keep(plan: Plan, first: Running, stop: CancellationToken, pid: watch::S
         if since.elapsed() >= STABLE {
             starts = 0;
         }
-        tracing::warn!(service = plan.name, status, log = %plan.log.display(), "ended by itself: starting it again");
+        tracing::warn!(service = plan.name, status, file = %plan.log.display(), "ended by itself: starting it again");
         match start_again(&plan, &mut starts, &stop).await {
             Some(next) => running = next,
             None => return,

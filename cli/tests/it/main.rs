@@ -1,4 +1,5 @@
 //! `spool` as it is typed.
 
+mod doctor;
 mod import;
 mod throwaway;

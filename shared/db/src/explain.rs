@@ -3,6 +3,7 @@
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use spool_job::money::Micros;
+use spool_job::origin::Origin;
 use spool_job::prediction::{PredictionState, Purpose};
 use spool_job::spec::JobSpec;
 use spool_job::state::JobState;
@@ -27,13 +28,16 @@ pub struct JobFacts {
     pub partial: bool,
     pub approved_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
+    /// The request that its tasks were last enqueued for.
+    pub origin: Option<Origin>,
 }
 
 /// The job as it stands; with `owner`, only if it belongs to that client.
 pub async fn job(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Result<Option<JobFacts>, DbError> {
     const DOING: &str = "read the job to explain";
     let row = sqlx::query!(
-        r#"SELECT now() AS "at!", client_id, campaign_id, state, spec, estimate_micros, error_code, error, partial, approved_at, finished_at
+        r#"SELECT now() AS "at!", client_id, campaign_id, state, spec, estimate_micros, error_code, error, partial, approved_at, finished_at,
+                  request_id, trace_parent
            FROM jobs WHERE id = $1 AND deleted_at IS NULL AND ($2::uuid IS NULL OR client_id = $2)"#,
         id,
         owner,
@@ -56,6 +60,7 @@ pub async fn job(conn: &mut PgConnection, id: i64, owner: Option<Uuid>) -> Resul
             partial: row.partial,
             approved_at: row.approved_at,
             finished_at: row.finished_at,
+            origin: row.request_id.map(|request_id| Origin { request_id, trace_parent: row.trace_parent }),
         })
     })
     .transpose()

@@ -140,6 +140,13 @@ pub async fn page(
     query.build_query_as().fetch_all(conn).await.doing("list the jobs")
 }
 
+/// How many jobs a filter without a text finds, on all pages.
+pub async fn count(conn: &mut PgConnection, filter: &JobFilter) -> Result<i64, DbError> {
+    let mut query = QueryBuilder::new("SELECT count(*) FROM jobs j WHERE ");
+    push_where(&mut query, filter, None);
+    query.build_query_scalar().fetch_one(conn).await.doing("count the jobs")
+}
+
 fn select(filter: &JobFilter, place: Option<Place>) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(COLUMNS);
     let Some(text) = &filter.text else {

@@ -4,10 +4,11 @@ use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
 use spool_job::state::SceneState;
 use sqlx::PgConnection;
+use std::fmt;
 use uuid::Uuid;
 
 /// A scene as it stands.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SceneRow {
     /// Its id.
     pub id: Uuid,
@@ -51,6 +52,18 @@ pub struct SceneRow {
     pub inserted_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// Without its words: they are the caller's and stand in no log.
+impl fmt::Debug for SceneRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SceneRow")
+            .field("id", &self.id)
+            .field("job_id", &self.job_id)
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 macro_rules! select {

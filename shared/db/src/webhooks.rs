@@ -7,12 +7,14 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// What a webhook turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Not seen before.
     pub first: bool,
     /// The queue task to wake, when the prediction is known and not final.
     pub task_id: Option<i64>,
+    /// The span under which the work for its job belongs, where traces are on.
+    pub trace_parent: Option<String>,
 }
 
 /// Records a verified webhook; when our prediction has no id yet, the webhook brings it. An id that the prediction does not want (any
@@ -40,14 +42,16 @@ pub async fn record_webhook(
         && !submitted(conn, prediction, external_id, true).await?
         && orphans::late(conn, prediction, external_id).await?
     {
-        tracing::error!(%prediction, external_id, "an orphan: a webhook names a prediction that its row does not want");
+        tracing::error!(prediction_id = %prediction, external_id, "an orphan: a webhook names a prediction that its row does not want");
     }
-    let task_id = sqlx::query_scalar!(
-        "SELECT task_id FROM predictions WHERE id = $1 AND state IN ('intent', 'submitted', 'unknown', 'in_doubt')",
+    let row = sqlx::query!(
+        r#"SELECT CASE WHEN p.state IN ('intent', 'submitted', 'unknown', 'in_doubt') THEN p.task_id END AS task_id, j.trace_parent
+           FROM predictions p JOIN jobs j ON j.id = p.job_id WHERE p.id = $1"#,
         prediction
     )
     .fetch_optional(conn)
     .await
     .doing(DOING)?;
-    Ok(Delivery { first, task_id })
+    let (task_id, trace_parent) = row.map_or((None, None), |row| (row.task_id, row.trace_parent));
+    Ok(Delivery { first, task_id, trace_parent })
 }

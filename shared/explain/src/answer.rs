@@ -24,6 +24,10 @@ pub struct Explanation {
     pub estimated_end: Estimate,
     /// The task that failed first, if one did.
     pub first_failure: Option<FirstFailure>,
+    /// The request that its tasks were last enqueued for: log lines of all processes carry this id.
+    pub request_id: Option<String>,
+    /// The trace of all that was done for it, where traces are on.
+    pub trace_id: Option<String>,
     /// The tasks of the present revision, in the order in which they were made.
     pub tasks: Vec<TaskExplanation>,
 }

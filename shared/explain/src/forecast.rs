@@ -27,7 +27,8 @@ const fn default_seconds(kind: Option<TaskKind>) -> (u64, u64) {
         Some(TaskKind::Collect | TaskKind::Recall) => (5, 30),
         Some(TaskKind::Stitch | TaskKind::Mix) => (5, 60),
         Some(TaskKind::Verify) => (10, 90),
-        Some(TaskKind::Close | TaskKind::Orphans) => (1, 5),
+        Some(TaskKind::Close | TaskKind::Orphans | TaskKind::HookLog) => (1, 5),
+        Some(TaskKind::Deliver) => (1, 15),
         None => (10, 120),
     }
 }

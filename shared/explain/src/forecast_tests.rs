@@ -123,6 +123,7 @@ fn facts(sketches: &[Sketch], workers: u64, is_paused: bool) -> Facts {
             error: None,
             partial: false,
             approved_at: Some(at),
+            origin: None,
             finished_at: None,
         },
         shots: Vec::new(),

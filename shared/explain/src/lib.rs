@@ -2,7 +2,8 @@
 //! probably end; in sentences for people and in fields for programs.
 //!
 //! The queue knows of tasks, workers and limits, our own tables of money and providers; here the two are put together. What is
-//! read in [`explain`] is read by a bounded number of statements, all else is a function of it.
+//! read in [`explain`] is read by a bounded number of statements, all else is a function of it. What must always hold of the two
+//! together is in [`invariants`].
 
 mod answer;
 mod facts;
@@ -10,6 +11,7 @@ mod forecast;
 #[cfg(test)]
 mod forecast_tests;
 mod gate;
+pub mod invariants;
 mod story;
 mod task_gates;
 mod words;
@@ -100,6 +102,8 @@ fn assemble(job_id: i64, facts: &Facts) -> Explanation {
         gates,
         estimated_end,
         first_failure,
+        request_id: facts.job.origin.as_ref().map(|origin| origin.request_id.clone()),
+        trace_id: facts.job.origin.as_ref().and_then(|origin| origin.trace_id()).map(str::to_owned),
         tasks,
     }
 }

@@ -171,6 +171,11 @@ pub fn is_provider(name: &str) -> bool {
     MODELS.iter().any(|model| model.provider == name)
 }
 
+/// All models.
+pub fn all() -> impl Iterator<Item = &'static Model> {
+    MODELS.iter()
+}
+
 /// All models that make `purpose`.
 pub fn models(purpose: Purpose) -> impl Iterator<Item = &'static Model> {
     MODELS.iter().filter(move |model| model.purpose == purpose)
@@ -233,6 +238,23 @@ impl Model {
             .max_by_key(|price| price.from)
             .map(|price| price.micros)
             .ok_or_else(|| CatalogError::NoPrice { model: self.slug.clone(), day })
+    }
+
+    /// What the model can be asked for and has no price on `day`, in words.
+    pub fn unpriced(&self, day: NaiveDate) -> Vec<String> {
+        let asked = |resolution: &str, audio| self.unit_price(day, resolution, audio).is_err();
+        if self.durations.is_empty() {
+            return if asked("", false) { vec!["anything".to_owned()] } else { Vec::new() };
+        }
+        let mut unpriced = Vec::new();
+        for Durations { resolution, .. } in &self.durations {
+            for (audio, words) in [(false, ""), (true, " with sound")] {
+                if asked(resolution, audio) {
+                    unpriced.push(format!("{resolution}{words}"));
+                }
+            }
+        }
+        unpriced
     }
 
     /// Thousandths of a billed unit that an order takes, as far as one can tell beforehand. `thousandths` is the order: the
@@ -316,6 +338,33 @@ mod tests {
         assert_eq!(veo.unit_price(day(), "1080p", true), Ok(Micros(150_000)));
         let early = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap();
         assert!(matches!(veo.unit_price(early, "1080p", false), Err(CatalogError::NoPrice { .. })));
+    }
+
+    #[test]
+    fn gaps_in_the_price_table_are_named() {
+        for model in all() {
+            assert_eq!(model.unpriced(day()), Vec::<String>::new(), "{}", model.slug);
+        }
+        let text = r#"
+            slug = "a/b"
+            aliases = []
+            purpose = "render"
+            family = "veo"
+            provider = "replicate"
+            unit = "second"
+            aspects = []
+            attempts = 1
+            cancel_after_s = 60
+            durations = [{ resolution = "720p", seconds = [4] }, { resolution = "1080p", seconds = [4] }]
+            prices = [{ from = "2026-11-01", audio = false, micros = 1 }, { from = "2026-12-01", resolution = "1080p", audio = true, micros = 2 }]
+        "#;
+        let mut model: Model = toml::from_str(text).unwrap();
+        assert_eq!(model.unpriced(day()), ["720p with sound", "1080p with sound"]);
+        assert_eq!(model.unpriced(day() + chrono::TimeDelta::days(30)), ["720p with sound"]);
+        assert_eq!(model.unpriced(NaiveDate::MIN).len(), 4);
+        model.durations.clear();
+        model.prices.clear();
+        assert_eq!(model.unpriced(day()), ["anything"]);
     }
 
     #[test]

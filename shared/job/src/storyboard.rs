@@ -1,10 +1,11 @@
 //! A storyboard: the shots of a video in order, each a scene to be.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use uuid::Uuid;
 
 /// One shot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedScene {
     /// For people.
     pub title: String,
@@ -22,6 +23,18 @@ pub struct PlannedScene {
     pub first_asset_id: Uuid,
     /// Photo of the last frame.
     pub last_asset_id: Option<Uuid>,
+}
+
+/// Without its words: they are the caller's and stand in no log.
+impl fmt::Debug for PlannedScene {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlannedScene")
+            .field("scene_type", &self.scene_type)
+            .field("duration_ms", &self.duration_ms)
+            .field("first_asset_id", &self.first_asset_id)
+            .field("last_asset_id", &self.last_asset_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The shots in order.

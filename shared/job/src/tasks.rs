@@ -1,5 +1,8 @@
 //! The tasks of a job: their payloads (ids only), their queues, and the DAG that approval inserts.
+//!
+//! Each payload names the request that it was enqueued for, where there was one: [`Origin`].
 
+use crate::origin::Origin;
 use crate::spec::{OnMusicFailure, OnSceneFailure};
 use crate::state::text_enum;
 use serde::{Deserialize, Serialize};
@@ -26,6 +29,10 @@ text_enum! {
         Verify = "verify",
         /// Conclude the job, one way or the other.
         Close = "close",
+        /// Tell an endpoint of a caller what has happened.
+        Deliver = "deliver",
+        /// Keep the log of what was told: drop what is old, and send on its way again what has lost its task.
+        HookLog = "hook_log",
     }
 }
 
@@ -44,7 +51,8 @@ impl TaskKind {
             Self::Render | Self::Music | Self::Recall => "predict",
             Self::Collect => "collect",
             Self::Stitch | Self::Mix | Self::Verify => "ffmpeg",
-            Self::Close | Self::Orphans => "light",
+            Self::Close | Self::Orphans | Self::HookLog => "light",
+            Self::Deliver => "hooks",
         }
     }
 }
@@ -58,6 +66,9 @@ pub struct RenderTask {
     pub scene_id: Uuid,
     /// The scene's version when it was approved.
     pub scene_version: i32,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Payload of `music`: the stretch under scene `ordinal`.
@@ -67,6 +78,9 @@ pub struct MusicTask {
     pub job_id: i64,
     /// Scene index it lies under.
     pub ordinal: i32,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Payload of `collect`.
@@ -76,6 +90,9 @@ pub struct CollectTask {
     pub job_id: i64,
     /// Whose output to bring home.
     pub prediction_id: Uuid,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Payload of `recall`.
@@ -85,6 +102,9 @@ pub struct RecallTask {
     pub job_id: i64,
     /// What to call off.
     pub prediction_id: Uuid,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Payload of `stitch`, `mix`, `verify` and `close`.
@@ -92,6 +112,67 @@ pub struct RecallTask {
 pub struct JobTask {
     /// The job.
     pub job_id: i64,
+    /// On whose behalf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What log lines and traces say of any payload.
+pub trait Concerns {
+    /// The job.
+    fn job_id(&self) -> Option<i64>;
+    /// The request that it was enqueued for.
+    fn origin(&self) -> Option<&Origin>;
+}
+
+macro_rules! concerns {
+    ($($payload:ty),+) => {$(
+        impl Concerns for $payload {
+            fn job_id(&self) -> Option<i64> {
+                Some(self.job_id)
+            }
+
+            fn origin(&self) -> Option<&Origin> {
+                self.origin.as_ref()
+            }
+        }
+    )+};
+}
+
+concerns!(RenderTask, MusicTask, CollectTask, RecallTask, JobTask);
+
+/// A task of no job.
+impl Concerns for () {
+    fn job_id(&self) -> Option<i64> {
+        None
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        None
+    }
+}
+
+/// Payload of `deliver`. Migration 0015 writes it, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliverTask {
+    /// What to tell to whom.
+    pub delivery_id: Uuid,
+}
+
+/// Its row says which event of which job it tells of.
+impl Concerns for DeliverTask {
+    fn job_id(&self) -> Option<i64> {
+        None
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        None
+    }
+}
+
+/// The group that all deliveries of an endpoint share in the queue.
+pub fn hook_group_key(endpoint_id: Uuid) -> String {
+    format!("hook/{endpoint_id}")
 }
 
 /// Any payload.
@@ -143,6 +224,8 @@ pub struct Approved<'a> {
     pub on_scene_failure: OnSceneFailure,
     /// What failed music does.
     pub on_music_failure: OnMusicFailure,
+    /// The request that asks for it.
+    pub origin: Option<&'a Origin>,
 }
 
 /// The DAG of an approved job: every scene's render (whose collect is added when it succeeds) and the
@@ -155,7 +238,8 @@ pub fn plan(job: &Approved<'_>) -> Vec<PlannedTask> {
         tasks.push(PlannedTask { kind, payload, key, after });
         tasks.len() - 1
     };
-    let job_payload = || Payload::Job(JobTask { job_id: job.job_id });
+    let origin = job.origin.cloned();
+    let job_payload = || Payload::Job(JobTask { job_id: job.job_id, origin: origin.clone() });
     let scene_edge = match job.on_scene_failure {
         OnSceneFailure::Fail => OnFailure::Cancel,
         OnSceneFailure::Skip => OnFailure::Run,
@@ -169,15 +253,19 @@ pub fn plan(job: &Approved<'_>) -> Vec<PlannedTask> {
         .scenes
         .iter()
         .map(|(scene_id, scene_version)| {
-            let payload =
-                RenderTask { job_id: job.job_id, scene_id: *scene_id, scene_version: *scene_version };
+            let payload = RenderTask {
+                job_id: job.job_id,
+                scene_id: *scene_id,
+                scene_version: *scene_version,
+                origin: origin.clone(),
+            };
             push(TaskKind::Render, Payload::Render(payload), &format!("/{scene_id}"), vec![])
         })
         .collect();
     let mut music: Vec<usize> = Vec::new();
     if job.music {
         for ordinal in 0..job.scenes.len() as i32 {
-            let payload = Payload::Music(MusicTask { job_id: job.job_id, ordinal });
+            let payload = Payload::Music(MusicTask { job_id: job.job_id, ordinal, origin: origin.clone() });
             let after = music.last().map(|before| (*before, OnFailure::Cancel)).into_iter().collect();
             music.push(push(TaskKind::Music, payload, &format!("/{ordinal}"), after));
         }
@@ -210,6 +298,7 @@ mod tests {
                 music,
                 on_scene_failure: if skip { OnSceneFailure::Skip } else { OnSceneFailure::Fail },
                 on_music_failure: if halt { OnMusicFailure::Halt } else { OnMusicFailure::ContinueWithSilence },
+                origin: None,
             });
             for (index, task) in tasks.iter().enumerate() {
                 prop_assert!(task.after.iter().all(|(parent, _)| *parent < index));

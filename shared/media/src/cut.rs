@@ -58,6 +58,7 @@ impl Ffmpeg {
     ) -> Result<Option<CleanEnd>, MediaError> {
         let file = input(path);
         let printed = self
+            .doing("list_packets")
             .ffprobe(
                 &args![
                     "-protocol_whitelist",

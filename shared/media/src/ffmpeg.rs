@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::Semaphore;
 
@@ -84,12 +84,19 @@ macro_rules! args {
     ($($arg:expr),* $(,)?) => { [$(::std::ffi::OsStr::new($arg)),*] };
 }
 
+/// Is told of each run that ended by itself: what it was for, how it ended (`ok`, `failed`, `timed_out` or `not_started`), how long it
+/// took, and how much film or sound went through, where that is known.
+pub type Watcher = fn(&'static str, &'static str, Duration, Option<Duration>);
+
 /// The installed FFmpeg, and how many of it may run at the same time. Clones share the bound.
 #[derive(Debug, Clone)]
 pub struct Ffmpeg {
     encoder: PathBuf,
     prober: PathBuf,
     slots: Arc<Semaphore>,
+    watcher: Option<Watcher>,
+    operation: &'static str,
+    media: Option<Duration>,
 }
 
 impl Ffmpeg {
@@ -103,7 +110,26 @@ impl Ffmpeg {
             encoder: find("ffmpeg")?,
             prober: find("ffprobe")?,
             slots: Arc::new(Semaphore::new(max_parallel.max(1))),
+            watcher: None,
+            operation: "other",
+            media: None,
         })
+    }
+
+    /// The same, with somebody who counts its runs.
+    #[must_use]
+    pub fn watched(self, watcher: Watcher) -> Self {
+        Self { watcher: Some(watcher), ..self }
+    }
+
+    /// The same, with a word for what its runs are for.
+    pub(crate) fn doing(&self, operation: &'static str) -> Self {
+        Self { operation, ..self.clone() }
+    }
+
+    /// The same, for runs that so much film or sound goes through.
+    pub(crate) fn over(&self, media: Duration) -> Self {
+        Self { media: Some(media), ..self.clone() }
     }
 
     /// Runs `ffmpeg` with these arguments (after `-nostdin -hide_banner -nostats -v error -y`) until it ends.
@@ -139,9 +165,24 @@ impl Ffmpeg {
         args: &[OsString],
         timeout: Duration,
     ) -> Result<Vec<u8>, FfmpegError> {
-        let name = || program.display().to_string();
         // The semaphore is never closed; were it, running unbounded would still be right.
         let _slot = self.slots.acquire().await.ok();
+        let begin = Instant::now();
+        let ran = Self::run_one(program, args, timeout).await;
+        if let Some(watcher) = self.watcher {
+            let outcome = match &ran {
+                Ok(_) => "ok",
+                Err(FfmpegError::TimedOut { .. }) => "timed_out",
+                Err(FfmpegError::Missing { .. } | FfmpegError::Start { .. }) => "not_started",
+                Err(_) => "failed",
+            };
+            watcher(self.operation, outcome, begin.elapsed(), self.media);
+        }
+        ran
+    }
+
+    async fn run_one(program: &Path, args: &[OsString], timeout: Duration) -> Result<Vec<u8>, FfmpegError> {
+        let name = || program.display().to_string();
         tracing::debug!(program = %program.display(), ?args, "start");
         #[expect(clippy::disallowed_methods, reason = "this is the one place where FFmpeg is started")]
         let mut command = tokio::process::Command::new(program);

@@ -54,7 +54,7 @@ impl Ffmpeg {
             "null",
             "-"
         ];
-        let ran = self.run(&argv, TIMEOUT).await;
+        let ran = self.doing("check_image").run(&argv, TIMEOUT).await;
         ran.map_err(|source| MediaError::reading("decode", path, source))?;
         Ok(ImageInfo { width, height })
     }

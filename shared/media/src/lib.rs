@@ -5,6 +5,7 @@ mod cut;
 pub mod error;
 pub mod ffmpeg;
 pub mod image;
+pub mod inventory;
 pub mod key;
 pub mod kind;
 pub mod link;

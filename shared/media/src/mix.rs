@@ -50,7 +50,7 @@ impl Ffmpeg {
             argv.extend(args!["-video_track_timescale", &timescale].map(OsString::from));
         }
         argv.extend(args!["-movflags", "+faststart", "-f", "mp4", &input(out)].map(OsString::from));
-        let ran = self.run(&argv, work_timeout(length)).await;
+        let ran = self.doing("mix").over(length).run(&argv, work_timeout(length)).await;
         ran.map_err(|source| MediaError::tool("mix sound into", out, source))?;
         let made = self.probe(out).await?;
         let sound = made.audio.as_ref().and_then(|audio| audio.duration).unwrap_or_default();

@@ -81,7 +81,7 @@ impl Ffmpeg {
     ) -> Result<(), MediaError> {
         argv.extend(args!["-c:a", "aac", "-b:a", "192k", "-ar", "48000", "-ac", "2"].map(OsString::from));
         argv.extend(args!["-movflags", "+faststart", "-f", "mp4", &input(out)].map(OsString::from));
-        let ran = self.run(&argv, work_timeout(total)).await;
+        let ran = self.doing("soundtrack").over(total).run(&argv, work_timeout(total)).await;
         ran.map_err(|source| MediaError::tool("write the soundtrack", out, source))?;
         let made = self.probe(out).await?;
         if made.duration.abs_diff(total) > Duration::from_millis(100) {

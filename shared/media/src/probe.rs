@@ -139,6 +139,7 @@ impl Ffmpeg {
     pub async fn probe(&self, path: &Path) -> Result<Probe, MediaError> {
         let file = input(path);
         let printed = self
+            .doing("probe")
             .ffprobe(
                 &args![
                     "-max_pixels",
@@ -165,25 +166,26 @@ impl Ffmpeg {
     /// [`MediaError::Unusable`] when a packet is missing or damaged.
     pub async fn packet_scan(&self, path: &Path) -> Result<(), MediaError> {
         let file = input(path);
-        self.run(
-            &args![
-                "-xerror",
-                "-protocol_whitelist",
-                "file",
-                "-i",
-                &file,
-                "-map",
-                "0",
-                "-c",
-                "copy",
-                "-f",
-                "null",
-                "-"
-            ],
-            SCAN_TIMEOUT,
-        )
-        .await
-        .map_err(|source| MediaError::reading("read every packet of", path, source))
+        self.doing("scan")
+            .run(
+                &args![
+                    "-xerror",
+                    "-protocol_whitelist",
+                    "file",
+                    "-i",
+                    &file,
+                    "-map",
+                    "0",
+                    "-c",
+                    "copy",
+                    "-f",
+                    "null",
+                    "-"
+                ],
+                SCAN_TIMEOUT,
+            )
+            .await
+            .map_err(|source| MediaError::reading("read every packet of", path, source))
     }
 
     /// Decodes everything and looks at nothing: costs about as much as playing it.
@@ -192,27 +194,28 @@ impl Ffmpeg {
     /// [`MediaError::Unusable`] when a frame does not decode.
     pub async fn decode_scan(&self, path: &Path, timeout: Duration) -> Result<(), MediaError> {
         let file = input(path);
-        self.run(
-            &args![
-                "-xerror",
-                "-err_detect",
-                "explode",
-                "-protocol_whitelist",
-                "file",
-                "-i",
-                &file,
-                "-map",
-                "0:v?",
-                "-map",
-                "0:a?",
-                "-f",
-                "null",
-                "-"
-            ],
-            timeout,
-        )
-        .await
-        .map_err(|source| MediaError::reading("decode", path, source))
+        self.doing("decode")
+            .run(
+                &args![
+                    "-xerror",
+                    "-err_detect",
+                    "explode",
+                    "-protocol_whitelist",
+                    "file",
+                    "-i",
+                    &file,
+                    "-map",
+                    "0:v?",
+                    "-map",
+                    "0:a?",
+                    "-f",
+                    "null",
+                    "-"
+                ],
+                timeout,
+            )
+            .await
+            .map_err(|source| MediaError::reading("decode", path, source))
     }
 }
 

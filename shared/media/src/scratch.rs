@@ -65,6 +65,11 @@ impl Scratch {
         Ok(Self { folder })
     }
 
+    /// The folder.
+    pub(crate) fn root(&self) -> &Path {
+        &self.folder
+    }
+
     /// A new empty folder that vanishes with the returned value.
     ///
     /// # Errors

@@ -237,7 +237,8 @@ impl Join<'_> {
             args!["-video_track_timescale", &timescale, "-f", "mp4", &input(&out)].map(OsString::from),
         );
         let operation = if copy { "cut a clip into" } else { "normalise a clip into" };
-        let ran = self.ffmpeg.run(&argv, work_timeout(length)).await;
+        let word = if copy { "cut" } else { "normalise" };
+        let ran = self.ffmpeg.doing(word).over(length).run(&argv, work_timeout(length)).await;
         ran.map_err(|source| MediaError::tool(operation, &out, source))?;
         let made = self.ffmpeg.probe(&out).await?;
         let video = made.video.as_ref().ok_or_else(|| MediaError::not_as_asked(&out, "it has no picture"))?;
@@ -294,7 +295,7 @@ impl Join<'_> {
         ]
         .map(OsString::from);
         let length = parts.iter().map(|part| part.length).sum();
-        let ran = self.ffmpeg.run(&argv, work_timeout(length)).await;
+        let ran = self.ffmpeg.doing("join").over(length).run(&argv, work_timeout(length)).await;
         ran.map_err(|source| MediaError::tool("join clips into", out, source))
     }
 }

@@ -116,21 +116,12 @@ impl MediaStore {
     /// # Errors
     /// [`StoreError::Location`] with a sentence that says what is wrong.
     pub fn open(location: &str) -> Result<Self, StoreError> {
-        let refuse = |why: String| StoreError::Location { location: location.to_owned(), why };
-        match location.split_once("://") {
-            None if location.is_empty() => {
-                Err(refuse("it is empty: give a folder or s3://bucket/prefix".into()))
-            }
-            None => Self::folder(Path::new(location)),
-            Some(("file", _)) => {
-                let url = url::Url::parse(location).map_err(|error| refuse(error.to_string()))?;
-                let path = url.to_file_path().map_err(|()| refuse("it names no local folder".into()))?;
-                Self::folder(&path)
-            }
-            Some(("s3", _)) => Self::bucket(location),
-            Some((scheme, _)) => {
-                Err(refuse(format!("{scheme}:// is not known: give a folder or s3://bucket/prefix")))
-            }
+        match place(location)? {
+            Place::Folder(root) => Self::folder(&root),
+            Place::Bucket(bucket) => Self::remote(bucket).map_err(|error| StoreError::Location {
+                location: location.to_owned(),
+                why: error.to_string(),
+            }),
         }
     }
 
@@ -146,25 +137,18 @@ impl MediaStore {
         Ok(Self { backend: Arc::new(backend), folder: Some(root), scratch })
     }
 
-    fn bucket(location: &str) -> Result<Self, StoreError> {
-        let refuse = |why: String| StoreError::Location { location: location.to_owned(), why };
-        // The first installed provider stays; a second attempt is no error.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let url = url::Url::parse(location).map_err(|error| refuse(error.to_string()))?;
-        let backend = AmazonS3Builder::from_env()
-            .with_url(format!("s3://{}", url.host_str().unwrap_or_default()))
-            .build()
-            .map_err(|error| refuse(error.to_string()))?;
-        Self::remote(Arc::new(PrefixStore::new(backend, url.path().trim_matches('/'))))
-            .map_err(|e| refuse(e.to_string()))
-    }
-
     fn remote(backend: Arc<dyn ObjectStore>) -> std::io::Result<Self> {
         Ok(Self {
             backend,
             folder: None,
             scratch: Scratch::inside(&std::env::temp_dir().join("spool-media"))?,
         })
+    }
+
+    /// Where its bytes lie on disks of this machine, by a word for each: unfinished files, and finished ones unless they are in a bucket.
+    pub fn places(&self) -> Vec<(&'static str, PathBuf)> {
+        let media = self.folder.clone().map(|folder| ("media", folder));
+        [("scratch", self.scratch.root().to_owned())].into_iter().chain(media).collect()
     }
 
     /// The scratch space beside the store: on the same filesystem as a local store, so that what is made
@@ -335,6 +319,37 @@ impl MediaStore {
 
 fn object_path(digest: &Digest) -> ObjectPath {
     ObjectPath::from(digest.object_path())
+}
+
+/// What a location names. Nothing is made there yet.
+pub(crate) enum Place {
+    Folder(PathBuf),
+    Bucket(Arc<dyn ObjectStore>),
+}
+
+pub(crate) fn place(location: &str) -> Result<Place, StoreError> {
+    let refuse = |why: String| StoreError::Location { location: location.to_owned(), why };
+    match location.split_once("://") {
+        None if location.is_empty() => Err(refuse("it is empty: give a folder or s3://bucket/prefix".into())),
+        None => Ok(Place::Folder(PathBuf::from(location))),
+        Some(("file", _)) => {
+            let url = url::Url::parse(location).map_err(|error| refuse(error.to_string()))?;
+            url.to_file_path().map(Place::Folder).map_err(|()| refuse("it names no local folder".into()))
+        }
+        Some(("s3", _)) => {
+            // The first installed provider stays; a second attempt is no error.
+            rustls::crypto::ring::default_provider().install_default().ok();
+            let url = url::Url::parse(location).map_err(|error| refuse(error.to_string()))?;
+            let backend = AmazonS3Builder::from_env()
+                .with_url(format!("s3://{}", url.host_str().unwrap_or_default()))
+                .build()
+                .map_err(|error| refuse(error.to_string()))?;
+            Ok(Place::Bucket(Arc::new(PrefixStore::new(backend, url.path().trim_matches('/')))))
+        }
+        Some((scheme, _)) => {
+            Err(refuse(format!("{scheme}:// is not known: give a folder or s3://bucket/prefix")))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ impl Ffmpeg {
             args!["-map", "0:v:0", "-frames:v", "1", "-vf", &filter, "-q:v", "3"].map(OsString::from),
         );
         argv.extend(args!["-strict", "unofficial", "-f", "mjpeg", &input(out)].map(OsString::from));
-        let ran = self.run(&argv, TIMEOUT).await;
+        let ran = self.doing("thumbnail").run(&argv, TIMEOUT).await;
         ran.map_err(|source| MediaError::reading("take a picture of", from, source))?;
         // A seek past the last frame writes nothing and calls it success.
         let written = tokio::fs::metadata(out).await.map(|meta| meta.len()).unwrap_or_default();

@@ -68,7 +68,7 @@ impl Ffmpeg {
             }
             None => {}
         }
-        self.decode_scan(path, work_timeout(length)).await?;
+        self.over(length).decode_scan(path, work_timeout(length)).await?;
         let file =
             tokio::fs::metadata(path).await.map_err(|source| MediaError::disk("look at", path, source))?;
         Ok(Verified {

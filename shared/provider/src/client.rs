@@ -35,7 +35,7 @@ pub struct ReplicateConfig {
 }
 
 /// A prediction to create.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Create {
     /// `owner/name`.
     pub model: String,

@@ -72,6 +72,35 @@ impl FailureClass {
     }
 }
 
+/// Every code that [`classify`] knows by name, and what purchases fail of besides.
+const KNOWN: [&str; 20] = [
+    "E1000",
+    "E1001",
+    "E4875",
+    "E6716",
+    "E8367",
+    "E8765",
+    "E9243",
+    "E9825",
+    "E9828",
+    "PA",
+    "E003",
+    "E004",
+    "moderation",
+    "unavailable",
+    "input_unreachable",
+    "model_error",
+    "aborted",
+    "canceled",
+    "no_output",
+    "lost",
+];
+
+/// The code as one of a closed set: what a provider may make up is `other`.
+pub fn known(code: &str) -> &'static str {
+    KNOWN.into_iter().find(|known| *known == code).unwrap_or("other")
+}
+
 /// The text without what must not be passed on: queries of links (they may be signed) and NUL, which no
 /// database takes.
 pub fn sayable(text: &str) -> String {
@@ -157,6 +186,19 @@ fn code_of(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_provider_makes_up_is_no_class_of_its_own() {
+        for (text, wanted) in [
+            ("oops (E8765)", "E8765"),
+            ("oops (E12345)", "other"),
+            ("flagged as sensitive", "moderation"),
+            ("(code: ZZ)", "other"),
+            ("HTTP error 503 downloading input", "input_unreachable"),
+        ] {
+            assert_eq!(known(&classify("failed", text).code), wanted, "{text}");
+        }
+    }
 
     #[test]
     fn texts_as_they_occur() {

@@ -58,7 +58,7 @@ impl PredictionStatus {
 }
 
 /// A prediction as create, get, list, cancel and webhooks show it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// The provider's id. Text; its length and alphabet have changed before.
     pub id: String,
@@ -198,7 +198,7 @@ pub struct Metrics {
 }
 
 /// Body of a create request. The service refuses any key beside these.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CreatePrediction {
     /// Only on `POST /predictions`: 64 hex digits, `owner/name:64hex`, or `owner/name` of an official model.
     #[serde(default, skip_serializing_if = "Option::is_none")]

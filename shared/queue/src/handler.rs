@@ -88,7 +88,17 @@ struct Typed<H>(H);
 impl<H: Handler> AnyHandler for Typed<H> {
     fn start(self: Arc<Self>, run: Run) -> Running {
         Box::pin(async move {
-            let payload = read::<H>(run.version(), run.payload())?;
+            let payload = read::<H>(run.version(), run.payload()).inspect_err(|failure| {
+                // No handler is there to tell of this attempt.
+                tracing::error!(
+                    task_id = run.task_id().0,
+                    kind = H::KIND,
+                    attempt = run.attempt(),
+                    outcome = "failed",
+                    error.class = failure.class(),
+                    "attempt"
+                );
+            })?;
             self.0.run(payload, run).await
         })
     }

@@ -7,6 +7,10 @@ use crate::migrate::MIGRATOR;
 /// Major versions of Postgres that the queue is tested on, oldest and newest.
 const VERSIONS: std::ops::RangeInclusive<i32> = 15..=18;
 
+/// What a worker says of a task that it cannot do, so that others can tell by it: it does not know the kind, or not the version.
+pub(crate) const NO_HANDLER: &str = " has no handler for ";
+pub(crate) const NO_VERSION: &str = " payloads up to version ";
+
 /// Something that keeps the queue from working on a database, or that nobody has tried.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -13,6 +13,7 @@ mod handler;
 mod id;
 mod insert;
 pub mod inspect;
+pub mod invariants;
 mod keys;
 mod lack;
 pub mod limits;

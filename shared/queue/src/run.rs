@@ -195,6 +195,21 @@ impl Run {
         self.inner.claim.share_key.as_deref()
     }
 
+    /// How long the task was ready before this run claimed it.
+    pub fn waited(&self) -> Duration {
+        Duration::try_from_secs_f64(self.inner.claim.waited).unwrap_or_default()
+    }
+
+    /// The word for what this run has written with [`Run::commit`]: that of the queue's metrics, or `refused`. None while it has
+    /// written nothing, or does not know whether it has.
+    pub fn written(&self) -> Option<&'static str> {
+        match self.shared().written.load(Ordering::Acquire) {
+            WRITTEN => *self.shared().word.lock().unwrap_or_else(PoisonError::into_inner),
+            REFUSED => Some("refused"),
+            _ => None,
+        }
+    }
+
     /// The pool that the worker was given for its handlers.
     pub fn pool(&self) -> &PgPool {
         &self.inner.pool
@@ -335,13 +350,17 @@ impl Run {
 
     async fn record_refused(&self, ending: &Ending) {
         metrics::refused(self.kind());
-        tracing::warn!(task = %self.task_id(), token = %self.token(), "a late outcome was refused: the lease was lost");
+        tracing::warn!(
+            task_id = self.task_id().0,
+            lease_token = self.token().0,
+            "a late outcome was refused: the lease was lost"
+        );
         let noted = match self.pool().acquire().await {
             Ok(mut conn) => finish::refused(&mut conn, self.fence(), ending.word()).await,
             Err(error) => Err(error),
         };
         if let Err(error) = noted {
-            tracing::warn!(task = %self.task_id(), error = %error, "the refused outcome could not be recorded");
+            tracing::warn!(task_id = self.task_id().0, error = %error, "the refused outcome could not be recorded");
         }
     }
 

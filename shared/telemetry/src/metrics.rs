@@ -10,7 +10,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
 use crate::build;
-use crate::names::{self, Declared, Kind};
+use crate::declared::{DEFAULT_SECONDS_BUCKETS, Declared, Kind};
+use crate::names;
+use crate::vocabulary;
 
 /// How often observations are folded into buckets.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
@@ -32,7 +34,7 @@ impl Metrics {
     }
 }
 
-/// Installs the recorder, declares every metric of [`names::ALL`] and sets the known series to zero.
+/// Installs the recorder, declares every metric of the [`vocabulary`] and sets the known series to zero.
 ///
 /// Call it inside the tokio runtime, before anything emits. A second call gives the same handle.
 pub fn install() -> Metrics {
@@ -60,7 +62,7 @@ fn first_install() -> Metrics {
     });
     let process = Collector::default();
     process.describe();
-    for metric in names::ALL {
+    for metric in vocabulary::all() {
         declare(metric);
     }
     metrics::gauge!(names::BUILD_INFO, "version" => build::VERSION, "revision" => build::REVISION).set(1.0);
@@ -68,11 +70,11 @@ fn first_install() -> Metrics {
 }
 
 fn with_buckets(mut builder: PrometheusBuilder) -> PrometheusBuilder {
-    let declared = names::ALL.iter().filter_map(|metric| match metric.kind {
+    let declared = vocabulary::all().filter_map(|metric| match metric.kind {
         Kind::Histogram(bounds) => Some((Matcher::Full(metric.name.to_owned()), bounds)),
         Kind::Counter | Kind::Gauge => None,
     });
-    let rest = [(Matcher::Suffix("_seconds".to_owned()), names::DEFAULT_SECONDS_BUCKETS)];
+    let rest = [(Matcher::Suffix("_seconds".to_owned()), DEFAULT_SECONDS_BUCKETS)];
     for (matcher, bounds) in declared.chain(rest) {
         builder = builder
             .set_buckets_for_metric(matcher, bounds)
@@ -115,27 +117,6 @@ fn known_series(metric: &Declared) -> Vec<Vec<(&'static str, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_unique_and_say_their_unit() {
-        for (position, metric) in names::ALL.iter().enumerate() {
-            assert!(metric.name.starts_with("spool_"), "{}", metric.name);
-            assert!(
-                names::ALL[position + 1..].iter().all(|other| other.name != metric.name),
-                "{}",
-                metric.name
-            );
-            match metric.kind {
-                Kind::Counter => assert!(metric.name.ends_with("_total"), "{}", metric.name),
-                Kind::Histogram(bounds) => {
-                    assert!(metric.name.ends_with("_seconds"), "{}", metric.name);
-                    assert!(bounds.is_sorted() && !bounds.is_empty(), "{}", metric.name);
-                }
-                Kind::Gauge => {}
-            }
-            assert!(metric.meaning.ends_with('.'), "{}", metric.name);
-        }
-    }
 
     #[tokio::test]
     async fn known_series_stand_at_zero_and_histograms_have_buckets() {

@@ -1,11 +1,5 @@
-//! EVERY metric that our programs emit: name, kind, unit, meaning, labels and the series that exist from the start.
-//!
-//! Labels take their values from closed sets only: never an id, a customer or an address. A series that a counter
-//! can have stands at zero from the start where the set is known here, because `increase()` cannot see a counter
-//! that appears at 1. Only the queue's own `spool_queue_*` are declared elsewhere, in its crate.
-
-use Kind::{Counter, Gauge, Histogram};
-use metrics::Unit;
+//! The names of our metrics. What they mean, their units and labels are declared in [`crate::vocabulary`]; the names of what the queue
+//! counts are in its own crate.
 
 /// Requests answered, by route template.
 pub const HTTP_REQUESTS: &str = "spool_http_requests_total";
@@ -17,20 +11,55 @@ pub const HTTP_STREAMS: &str = "spool_http_streams";
 pub const STATUS_CACHE: &str = "spool_status_cache_total";
 /// Requests with an idempotency key.
 pub const IDEMPOTENCY: &str = "spool_idempotency_total";
+/// Time a request waited for a connection.
+pub const DB_WAIT_SECONDS: &str = "spool_db_wait_seconds";
+
+/// Jobs that ended.
+pub const JOBS_ENDED: &str = "spool_jobs_ended_total";
+/// Time from approval to the video.
+pub const JOB_SECONDS: &str = "spool_job_seconds";
+/// The part of it that is ours.
+pub const JOB_OWN_SECONDS: &str = "spool_job_own_seconds";
+/// Jobs on their way.
+pub const JOBS_LIVE: &str = "spool_jobs_live";
+/// Jobs on their way that wait for something outside.
+pub const JOBS_PARKED: &str = "spool_jobs_parked";
+/// Executions of a step.
+pub const STEPS: &str = "spool_step_total";
+/// Time one execution of a step took.
+pub const STEP_SECONDS: &str = "spool_step_seconds";
+
+/// Tasks in the queue by state.
+pub const QUEUE_TASKS: &str = "spool_queue_tasks";
+/// How long the oldest ready task has been ready.
+pub const QUEUE_OLDEST_READY: &str = "spool_queue_oldest_ready_seconds";
+/// Live workers of a queue.
+pub const QUEUE_WORKERS: &str = "spool_queue_workers";
+/// Their slots.
+pub const QUEUE_SLOTS: &str = "spool_queue_slots";
+/// Whether a queue is paused.
+pub const QUEUE_PAUSED: &str = "spool_queue_paused";
+
 /// Calls made to a provider.
 pub const PROVIDER_REQUESTS: &str = "spool_provider_requests_total";
+/// Calls that a provider refused for coming too fast.
+pub const PROVIDER_THROTTLED: &str = "spool_provider_throttled_total";
 /// Predictions that reached a final state.
 pub const PREDICTIONS: &str = "spool_predictions_total";
+/// Predictions that failed, by class.
+pub const PREDICTION_FAILURES: &str = "spool_prediction_failures_total";
+/// Time a prediction took.
+pub const PREDICTION_SECONDS: &str = "spool_prediction_seconds";
 /// Predictions that providers have of us, and turns that are given.
 pub const PREDICTIONS_IN_FLIGHT: &str = "spool_predictions_in_flight";
+/// Paid calls that are not settled.
+pub const PREDICTIONS_OPEN: &str = "spool_predictions_open";
 /// Tasks that wait for a provider's limits.
 pub const LIMIT_LINE: &str = "spool_limit_line";
 /// Time from coming to the line to the turn.
 pub const LIMIT_WAIT_SECONDS: &str = "spool_limit_wait_seconds";
 /// Turns and tokens used.
 pub const LIMIT_TOKENS: &str = "spool_limit_tokens_total";
-/// Calls that a provider refused for coming too fast.
-pub const PROVIDER_THROTTLED: &str = "spool_provider_throttled_total";
 /// Whether a breaker is open.
 pub const BREAKER_OPEN: &str = "spool_breaker_open";
 /// Outputs that were used again instead of bought.
@@ -47,326 +76,96 @@ pub const PAID_BUT_LOST_MICROS: &str = "spool_paid_but_lost_micros";
 pub const ORPHANS: &str = "spool_orphans";
 /// What they cost beside the ledger.
 pub const ORPHANS_MICROS: &str = "spool_orphans_micros";
+
 /// Money written to the ledger.
 pub const MONEY_MICROS: &str = "spool_money_micros_total";
+/// What successful purchases cost.
+pub const PURCHASE_COST: &str = "spool_purchase_cost_micros_total";
+/// What they should have cost by the price list.
+pub const PURCHASE_LIST: &str = "spool_purchase_list_micros_total";
+/// What was held for them.
+pub const PURCHASE_HELD: &str = "spool_purchase_held_micros_total";
 /// Purchases that cost more than a fifth more or less than their list price.
 pub const COST_VARIANCE: &str = "spool_cost_variance_total";
 /// What the budgets leave.
 pub const BUDGET_HEADROOM: &str = "spool_budget_headroom_micros";
 /// Budgets whose present period has passed its soft limit.
 pub const BUDGET_SOFT_PASSED: &str = "spool_budget_soft_passed";
+/// What the budget for everything has seen in its present period.
+pub const BUDGET_USED: &str = "spool_budget_used_micros";
+/// What it allows.
+pub const BUDGET_LIMIT: &str = "spool_budget_limit_micros";
+/// Time until its period ends.
+pub const BUDGET_PERIOD_LEFT: &str = "spool_budget_period_left_seconds";
 /// What the money of the last day was good for.
 pub const SPEND_CLASS: &str = "spool_spend_class_micros";
+/// Whether all spending is stopped.
+pub const SPEND_STOPPED: &str = "spool_spend_stopped";
+/// Purchases that wait for money.
+pub const SPEND_WAITS: &str = "spool_spend_waits";
+
 /// Time an FFmpeg run took.
 pub const FFMPEG_SECONDS: &str = "spool_ffmpeg_seconds";
+/// FFmpeg runs by how they ended.
+pub const FFMPEG_RUNS: &str = "spool_ffmpeg_runs_total";
+/// Film and sound that went through FFmpeg.
+pub const FFMPEG_MEDIA_SECONDS: &str = "spool_ffmpeg_media_seconds_total";
 /// Media bytes that passed through this process.
 pub const MEDIA_BYTES: &str = "spool_media_bytes_total";
-/// Steps of jobs that ended.
-pub const STEPS: &str = "spool_step_total";
-/// Time one execution of a step took.
-pub const STEP_SECONDS: &str = "spool_step_seconds";
+/// Tries to send a webhook that ended.
+pub const WEBHOOK_DELIVERIES: &str = "spool_webhook_deliveries_total";
+/// Time one of them took.
+pub const WEBHOOK_SEND_SECONDS: &str = "spool_webhook_send_seconds";
+/// Webhooks that are neither delivered nor given up.
+pub const WEBHOOK_PENDING: &str = "spool_webhook_pending";
+/// Age of the oldest of them.
+pub const WEBHOOK_OLDEST: &str = "spool_webhook_oldest_pending_age_seconds";
+/// Endpoints that webhooks go to.
+pub const WEBHOOK_ENDPOINTS: &str = "spool_webhook_endpoints";
+
+/// Bytes in the media store.
+pub const STORAGE_BYTES: &str = "spool_storage_bytes";
+/// Files in the media store.
+pub const STORAGE_FILES: &str = "spool_storage_files";
+
+/// Rows that are not as they must be.
+pub const INVARIANT_VIOLATIONS: &str = "spool_invariant_violations";
+/// Age of the last look at them.
+pub const INVARIANTS_AGE: &str = "spool_invariants_age_seconds";
+/// Dead rows of a hot table.
+pub const POSTGRES_DEAD_ROWS: &str = "spool_postgres_dead_rows";
+/// Size of a hot table.
+pub const POSTGRES_TABLE_BYTES: &str = "spool_postgres_table_bytes";
+/// Size of the database.
+pub const POSTGRES_DATABASE_BYTES: &str = "spool_postgres_database_bytes";
+/// Age of the oldest open transaction.
+pub const POSTGRES_OLDEST_TRANSACTION: &str = "spool_postgres_oldest_transaction_seconds";
+/// For how long old row versions have been needed.
+pub const POSTGRES_PINNED_XMIN: &str = "spool_postgres_pinned_xmin_seconds";
+/// The same in transactions.
+pub const POSTGRES_PINNED_XMIN_TRANSACTIONS: &str = "spool_postgres_pinned_xmin_transactions";
+/// Share of the notification queue that is used.
+pub const POSTGRES_NOTIFY_QUEUE: &str = "spool_postgres_notify_queue_ratio";
+/// Standbys that are connected.
+pub const POSTGRES_REPLICAS: &str = "spool_postgres_replicas";
+/// How far the slowest standby is behind.
+pub const POSTGRES_REPLICATION_LAG: &str = "spool_postgres_replication_lag_seconds";
+/// Connections to Postgres.
+pub const POSTGRES_CONNECTIONS: &str = "spool_postgres_connections";
+/// Connections that Postgres allows.
+pub const POSTGRES_CONNECTIONS_MAX: &str = "spool_postgres_connections_max";
+/// Age of the figures of the database.
+pub const FIGURES_AGE: &str = "spool_figures_age_seconds";
+/// Time that working them out took.
+pub const FIGURES_COST: &str = "spool_figures_cost_seconds";
+
 /// Constant 1 whose labels say which build runs.
 pub const BUILD_INFO: &str = "spool_build_info";
-
-/// What a metric is to Prometheus.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
-    /// Only grows.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts of observations per bucket; the upper bounds are in the metric's unit.
-    Histogram(&'static [f64]),
-}
-
-/// One label and the values it can take; empty where only the program knows them.
-#[derive(Debug, Clone, Copy)]
-pub struct Label {
-    /// Name of the label.
-    pub name: &'static str,
-    /// Its closed set of values, if it is known here.
-    pub values: &'static [&'static str],
-}
-
-/// One metric as it is declared.
-#[derive(Debug, Clone, Copy)]
-pub struct Declared {
-    /// Name as Prometheus sees it.
-    pub name: &'static str,
-    /// Counter, gauge or histogram.
-    pub kind: Kind,
-    /// What it counts in.
-    pub unit: Unit,
-    /// One line for the reader of a dashboard.
-    pub meaning: &'static str,
-    /// Its labels, in the order they are written.
-    pub labels: &'static [Label],
-}
-
-/// Upper bounds for answers of an API.
-const REQUEST_BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-/// Upper bounds for work that renders, downloads or encodes.
-pub const WORK_BUCKETS: &[f64] =
-    &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
-/// Upper bounds for any other `_seconds` histogram, the queue's among them: from one claim to a long wait.
-pub const DEFAULT_SECONDS_BUCKETS: &[f64] =
-    &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0];
-
-/// A label whose values only the program knows.
-const fn open(name: &'static str) -> Label {
-    Label { name, values: &[] }
-}
-
-/// Every metric of ours. `install` describes them all and sets the known series to zero.
-pub const ALL: &[Declared] = &[
-    Declared {
-        name: HTTP_REQUESTS,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Requests answered, by route template, method and status.",
-        labels: &[open("route"), open("method"), open("status")],
-    },
-    Declared {
-        name: HTTP_REQUEST_SECONDS,
-        kind: Histogram(REQUEST_BUCKETS),
-        unit: Unit::Seconds,
-        meaning: "Time from the first byte of a request to the head of its answer.",
-        labels: &[open("route"), open("method")],
-    },
-    Declared {
-        name: HTTP_STREAMS,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Answers held open by this process: event streams (events) and long polls (wait).",
-        labels: &[Label { name: "kind", values: &["events", "wait"] }],
-    },
-    Declared {
-        name: STATUS_CACHE,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Polls of one job by where the answer came from: kept (hit), being read for another poll (joined), one narrow row (revalidated), all rows (miss).",
-        labels: &[Label { name: "result", values: &["hit", "joined", "revalidated", "miss"] }],
-    },
-    Declared {
-        name: IDEMPOTENCY,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Requests with an idempotency key that changed something (new), came again (replayed), met themselves (conflict) or asked something else (mismatch).",
-        labels: &[Label { name: "result", values: &["new", "replayed", "conflict", "mismatch"] }],
-    },
-    Declared {
-        name: PROVIDER_REQUESTS,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Calls to a provider by operation and what came of them.",
-        labels: &[
-            Label { name: "provider", values: &["replicate"] },
-            Label {
-                name: "operation",
-                values: &[
-                    "create",
-                    "get",
-                    "list",
-                    "cancel",
-                    "upload",
-                    "download",
-                    "webhook_secret",
-                    "account",
-                ],
-            },
-            Label { name: "outcome", values: &["ok", "throttled", "wait", "fail", "unknown"] },
-        ],
-    },
-    Declared {
-        name: PREDICTIONS,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Paid calls that reached a final state, by model.",
-        labels: &[open("model"), open("outcome")],
-    },
-    Declared {
-        name: PREDICTIONS_IN_FLIGHT,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Predictions in flight by model, given turns included; a fact of the database, so all workers show the same.",
-        labels: &[open("provider"), open("model")],
-    },
-    Declared {
-        name: LIMIT_LINE,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Tasks without a turn that wait for a provider's limits; a fact of the database.",
-        labels: &[open("provider"), open("model")],
-    },
-    Declared {
-        name: LIMIT_WAIT_SECONDS,
-        kind: Histogram(WORK_BUCKETS),
-        unit: Unit::Seconds,
-        meaning: "Time a paid call waited in the provider's line; zero where there was none.",
-        labels: &[open("provider")],
-    },
-    Declared {
-        name: LIMIT_TOKENS,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Turns used by paid calls (create) and tokens used by reads (other), by this process.",
-        labels: &[
-            Label { name: "provider", values: &["replicate"] },
-            Label { name: "class", values: &["create", "other"] },
-        ],
-    },
-    Declared {
-        name: PROVIDER_THROTTLED,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Answers 429 by class of call.",
-        labels: &[
-            Label { name: "provider", values: &["replicate"] },
-            Label { name: "class", values: &["create", "other"] },
-        ],
-    },
-    Declared {
-        name: BREAKER_OPEN,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "1 while the breaker of a provider (model *) or of a model is open or half open; a fact of the database.",
-        labels: &[open("provider"), open("model")],
-    },
-    Declared {
-        name: REUSED,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Outputs that an earlier purchase had left in the store and that were used again, by model.",
-        labels: &[open("model")],
-    },
-    Declared {
-        name: CUSTODY_TIGHTEST,
-        kind: Gauge,
-        unit: Unit::Seconds,
-        meaning: "Time left until the provider deletes the first of all outputs that are not stored yet; 3600 when there is none. From the database.",
-        labels: &[],
-    },
-    Declared {
-        name: CUSTODY_WAITING,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Outputs that are paid for and not stored yet. From the database.",
-        labels: &[],
-    },
-    Declared {
-        name: PAID_BUT_LOST,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Outputs that were paid for and deleted by the provider before they were stored; must stay 0. From the database.",
-        labels: &[],
-    },
-    Declared {
-        name: PAID_BUT_LOST_MICROS,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Micro-dollars that the lost outputs had cost. From the database.",
-        labels: &[],
-    },
-    Declared {
-        name: ORPHANS,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Predictions at a provider that bore our mark and that no row knew, by what was done with them. From the database.",
-        labels: &[Label { name: "done", values: &["adopted", "canceled"] }],
-    },
-    Declared {
-        name: ORPHANS_MICROS,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Micro-dollars that canceled orphans cost all the same, beside the ledger. From the database.",
-        labels: &[],
-    },
-    Declared {
-        name: MONEY_MICROS,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Micro-dollars written to the ledger: reserved before a call, settled or released after it.",
-        labels: &[Label { name: "kind", values: &["reserved", "settled", "released"] }],
-    },
-    Declared {
-        name: COST_VARIANCE,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Purchases that cost over a fifth more (over) or less (under) than their list price, by model.",
-        labels: &[open("model"), Label { name: "direction", values: &["over", "under"] }],
-    },
-    Declared {
-        name: BUDGET_HEADROOM,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Micro-dollars that the tightest budget of a scope and period leaves up to its soft or hard limit; below zero when passed.",
-        labels: &[
-            Label { name: "scope", values: &["all", "client", "campaign", "job"] },
-            Label { name: "period", values: &["day", "month", "total"] },
-            Label { name: "limit", values: &["soft", "hard"] },
-        ],
-    },
-    Declared {
-        name: BUDGET_SOFT_PASSED,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Budgets whose present period has passed its soft limit, by scope and period.",
-        labels: &[
-            Label { name: "scope", values: &["all", "client", "campaign", "job"] },
-            Label { name: "period", values: &["day", "month", "total"] },
-        ],
-    },
-    Declared {
-        name: SPEND_CLASS,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Micro-dollars settled in the last 24 hours by what they were good for; all but useful is waste.",
-        labels: &[Label {
-            name: "class",
-            values: &["useful", "duplicate", "orphaned", "late_cancelled", "failed"],
-        }],
-    },
-    Declared {
-        name: FFMPEG_SECONDS,
-        kind: Histogram(WORK_BUCKETS),
-        unit: Unit::Seconds,
-        meaning: "Wall time of one FFmpeg or ffprobe run.",
-        labels: &[open("operation")],
-    },
-    Declared {
-        name: MEDIA_BYTES,
-        kind: Counter,
-        unit: Unit::Bytes,
-        meaning: "Media bytes streamed by this process: into the store, or out of it.",
-        labels: &[Label { name: "direction", values: &["in", "out"] }],
-    },
-    Declared {
-        name: STEPS,
-        kind: Counter,
-        unit: Unit::Count,
-        meaning: "Executions of a step by kind of task and outcome.",
-        labels: &[
-            Label {
-                name: "kind",
-                values: &[
-                    "render", "music", "collect", "recall", "orphans", "stitch", "mix", "verify", "close",
-                ],
-            },
-            Label { name: "outcome", values: &["committed", "done", "retry", "park", "cancel", "fail"] },
-        ],
-    },
-    Declared {
-        name: STEP_SECONDS,
-        kind: Histogram(WORK_BUCKETS),
-        unit: Unit::Seconds,
-        meaning: "Wall time of one execution of a step.",
-        labels: &[open("kind")],
-    },
-    Declared {
-        name: BUILD_INFO,
-        kind: Gauge,
-        unit: Unit::Count,
-        meaning: "Always 1; its labels say which version and revision runs.",
-        labels: &[open("version"), open("revision")],
-    },
-];
+/// Connections of the pool.
+pub const DB_POOL_CONNECTIONS: &str = "spool_db_pool_connections";
+/// Connections that the pool may have.
+pub const DB_POOL_MAX: &str = "spool_db_pool_connections_max";
+/// Bytes free on a disk.
+pub const DISK_FREE: &str = "spool_disk_free_bytes";
+/// Bytes that a disk has.
+pub const DISK_SIZE: &str = "spool_disk_size_bytes";

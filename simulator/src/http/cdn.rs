@@ -56,7 +56,7 @@ pub(crate) async fn output(
     match serve(&record, file, path, &method, &headers, &faults).await {
         Ok(response) => response,
         Err(error) => {
-            tracing::error!(id, name, %error, "an output cannot be read");
+            tracing::error!(external_id = id, file = name, %error, "an output cannot be read");
             gone()
         }
     }
@@ -120,7 +120,7 @@ async fn serve(
     if status == StatusCode::PARTIAL_CONTENT {
         answer.insert(header::CONTENT_RANGE, text(format!("bytes {start}-{}/{size}", end - 1))?);
     }
-    tracing::debug!(id = record.id, %status, bytes = sent, "output");
+    tracing::debug!(external_id = record.id, %status, bytes = sent, "output");
     Ok(response)
 }
 

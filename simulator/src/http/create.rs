@@ -122,7 +122,7 @@ async fn create(
         }
     });
     if let Err(error) = begun.await {
-        tracing::error!(%error, id = record.id, "the prediction did not begin");
+        tracing::error!(%error, external_id = record.id, "the prediction did not begin");
     }
     let shown = match prefer {
         Some(seconds) if !faults.iter().any(|fault| matches!(fault, Fault::DropResponse { .. })) => {

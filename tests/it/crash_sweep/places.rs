@@ -3,13 +3,14 @@
 use system_tests::system::{command, program};
 
 /// How the names of the places begin that no job of the sweep passes.
-const ELSEWHERE: &[&str] = &["Memo", "Recall", "Overdue", "Claim", "Orphan"];
+const ELSEWHERE: &[&str] = &["Memo", "Recall", "Overdue", "Claim", "Orphan", "Hook"];
 /// The tests that kill at these.
 const OTHER_TESTS: &[&str] = &[
     include_str!("../memo.rs"),
     include_str!("../cancel.rs"),
     include_str!("../doubt.rs"),
     include_str!("../orphans.rs"),
+    include_str!("../hooks.rs"),
 ];
 
 async fn all() -> Vec<String> {

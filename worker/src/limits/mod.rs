@@ -1,6 +1,5 @@
-//! This process's part in the limits that all workers share: turns are given, reads are paced, and all of it is shown.
+//! This process's part in the limits that all workers share: turns are given and reads are paced.
 
-mod gauges;
 mod pump;
 mod reads;
 

@@ -1,6 +1,5 @@
 //! Gives turns while somebody waits for some, so that no wake depends on who happens to come by.
 
-use super::gauges::Gauges;
 use spool_db::limits::line;
 use spool_db::limits::plan::Turn;
 use spool_queue::{Bell, TaskId, control};
@@ -13,25 +12,15 @@ use tokio_util::sync::CancellationToken;
 const BUSY: Duration = Duration::from_millis(800);
 /// While there is none.
 const IDLE: Duration = Duration::from_secs(3);
-/// Looks between two readings of the gauges: about a quarter of a minute.
-const LOOKS_PER_READING: u32 = 5;
 
 /// Starts it; it ends with `stop`.
 pub(crate) fn start(pool: PgPool, stop: CancellationToken) {
     tokio::spawn(async move {
-        let mut gauges = Gauges::default();
-        let mut looks = 0_u32;
         loop {
             let busy = look(&pool).await.unwrap_or_else(|error| {
                 tracing::warn!(error = &*error, "could not give turns");
                 false
             });
-            if looks.is_multiple_of(LOOKS_PER_READING)
-                && let Err(error) = gauges.read(&pool).await
-            {
-                tracing::warn!(error = &error as &dyn Error, "could not read the limits for the metrics");
-            }
-            looks = looks.wrapping_add(1);
             tokio::select! {
                 () = tokio::time::sleep(if busy { BUSY } else { IDLE }) => {}
                 () = stop.cancelled() => return,

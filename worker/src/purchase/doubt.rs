@@ -32,7 +32,7 @@ pub(super) async fn look(
     if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
         return Ok(park(rest, WHY).into());
     }
-    let objection = match meter::call("get", ctx.replicate.get(&external_id).await) {
+    let objection = match meter::call("get", ctx.replicate.get(&external_id)).await {
         Ok(found) => objection(order, row, &found),
         Err(error) => match error.verdict() {
             Verdict::RetryAfter(wait) => {
@@ -50,7 +50,7 @@ pub(super) async fn look(
     doubt::claim_checked(&mut tx, row.id).await?;
     let mut data = json!({"prediction_id": row.id, "external_id": external_id, "by": by});
     let outcome = if let Some(why) = objection {
-        tracing::warn!(prediction.id = %row.id, external_id, why, "an operator's claim is refused");
+        tracing::warn!(prediction_id = %row.id, external_id, why, "an operator's claim is refused");
         data["error"] = json!(why);
         progress::refresh(&mut tx, row.job_id, "claim_refused", &data).await?;
         park(IN_DOUBT_REST, format!("{WHY}; {external_id} is refused: {why}"))

@@ -48,7 +48,7 @@ pub(super) async fn reuse(ctx: &Context, run: &Run, order: &Order) -> Result<Opt
     // It passed when it was stored; that it is still there, byte for byte, is looked at each time.
     let digest: Digest = kept.digest.parse()?;
     if !ctx.store.is_whole(&digest).await? {
-        tracing::error!(prediction.id = %kept.id, digest = kept.digest, "a stored output is gone or broken, buying another");
+        tracing::error!(prediction_id = %kept.id, digest = kept.digest, "a stored output is gone or broken, buying another");
         return Ok(None);
     }
     crash_point!(MemoFound);
@@ -92,10 +92,10 @@ pub(super) async fn reuse(ctx: &Context, run: &Run, order: &Order) -> Result<Opt
     let data = json!({"prediction_id": id, "reused_from": kept.id, "scene_id": order.slot.scene.map(|(id, _)| id),
                       "ordinal": order.slot.ordinal, "cost_micros": 0, "saved_micros": kept.cost});
     progress::refresh(&mut tx, job_id, &format!("{}_reused", order.slot.purpose), &data).await?;
-    let outcome = Outcome::Done(json!({"prediction_id": id, "reused_from": kept.id, "digest": kept.digest}));
-    let done = run.commit(tx, outcome).await?;
+    let output = json!({"prediction_id": id, "reused_from": kept.id, "digest": kept.digest});
+    let done = run.commit(tx, Outcome::Done(crate::origin::signed(output))).await?;
     crash_point!(MemoRecorded);
     crate::meter::reused(&order.model.slug);
-    tracing::info!(prediction.id = %id, reused_from = %kept.id, "used again");
+    tracing::info!(prediction_id = %id, reused_from = %kept.id, "used again");
     Ok(Some(done))
 }

@@ -65,10 +65,11 @@ pub(crate) async fn sweep(ctx: &Context, run: &Run) -> Result<Swept, Failure> {
         return Ok(swept);
     }
     let since = ctx.clock.now() - WINDOW;
-    let (listed, whole) = meter::call("list", ctx.replicate.list_pages(Some(since), None, MOST_PAGES).await)?;
+    let (listed, whole) =
+        meter::call("list", ctx.replicate.list_pages(Some(since), None, MOST_PAGES)).await?;
     if !whole {
         tracing::info!(
-            pages = MOST_PAGES,
+            count = MOST_PAGES,
             "the account is busy: only the newest predictions were looked through"
         );
     }
@@ -168,7 +169,7 @@ async fn adopt(ctx: &Context, run: &Run, candidate: &Candidate<'_>) -> Result<bo
     tx.commit().await?;
     crash_point!(OrphanAdopted);
     bell.ring(run.pool()).await;
-    tracing::warn!(prediction.id = %row.id, external_id, "an orphan was adopted");
+    tracing::warn!(prediction_id = %row.id, external_id, "an orphan was adopted");
     Ok(true)
 }
 
@@ -180,7 +181,7 @@ async fn call_off(ctx: &Context, candidate: &Candidate<'_>) -> Result<bool, Fail
     crash_point!(OrphanNoted);
     if new {
         let state = candidate.row.as_ref().map(|row| row.state.as_str());
-        tracing::error!(prediction.id = %candidate.prediction, external_id = candidate.found.id, row_state = state,
+        tracing::error!(prediction_id = %candidate.prediction, external_id = candidate.found.id, state = state,
             "an orphan: no row wants this prediction, calling it off");
     }
     Ok(new)
@@ -196,7 +197,7 @@ async fn look_after(
 ) -> Result<(), Failure> {
     let mut last = listed.cloned();
     if !last.as_ref().is_some_and(|one| one.status.is_terminal()) {
-        if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id).await) {
+        if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {
             tracing::warn!(
                 external_id,
                 error = &error as &dyn std::error::Error,
@@ -205,7 +206,7 @@ async fn look_after(
         }
         ctx.reads.token_or_go(&ctx.pool, run).await;
         crash_point!(OrphanCanceled);
-        last = meter::call("get", ctx.replicate.get(external_id).await).ok();
+        last = meter::call("get", ctx.replicate.get(external_id)).await.ok();
     }
     let Some(found) = last else { return Ok(()) };
     let state = match found.status {

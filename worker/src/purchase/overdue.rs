@@ -28,9 +28,9 @@ pub(super) async fn call_off(
     let Some(external_id) = row.external_id.as_deref().filter(|_| is_overdue(order, submitted_for)) else {
         return;
     };
-    tracing::error!(prediction.id = %row.id, external_id, "it outlives its deadline, calling it off");
+    tracing::error!(prediction_id = %row.id, external_id, "it outlives its deadline, calling it off");
     ctx.reads.token_or_go(&ctx.pool, run).await;
-    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id).await) {
+    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {
         tracing::warn!(
             external_id,
             error = &error as &dyn std::error::Error,

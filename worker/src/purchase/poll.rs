@@ -5,6 +5,7 @@ use super::{Order, external_id, overdue, park, price, turn};
 use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
+use crate::origin;
 use serde_json::json;
 use spool_db::jobs;
 use spool_db::limits::feedback;
@@ -41,8 +42,8 @@ pub(super) async fn poll(
     if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
         return Ok(park(rest, "waiting for the provider's rate of reads").into());
     }
-    let asked = tokio::time::timeout(LONGEST_LOOK, ctx.replicate.get(external_id(row)?)).await;
-    let found = match asked.map(|asked| meter::call("get", asked)) {
+    let look = meter::call("get", ctx.replicate.get(external_id(row)?));
+    let found = match tokio::time::timeout(LONGEST_LOOK, look).await {
         Ok(Ok(found)) => found,
         Err(_) => return Ok(park(rest, "the provider does not answer").into()),
         Ok(Err(error)) if overdue && error.status() == Some(404) => {
@@ -51,7 +52,7 @@ pub(super) async fn poll(
             return ended(ctx, run, order, row, PredictionState::Failed, lost, row.estimate).await;
         }
         Ok(Err(error)) => {
-            tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "could not ask for the prediction");
+            tracing::warn!(prediction_id = %row.id, error = &error as &dyn std::error::Error, "could not ask for the prediction");
             turn::read_throttled(ctx, &row.provider, &error).await?;
             let rest = if let Verdict::RetryAfter(wait) = error.verdict() { wait } else { rest };
             return Ok(park(rest, "waiting for the provider").into());
@@ -124,9 +125,9 @@ pub(super) async fn succeeded(
     let left_at = custody::left_at(&mut tx, row.id).await?;
     crash_point!(SuccessUncommitted);
     let done = hand_to_collect(tx, run, row, left_at).await?;
-    meter::ended(row, PredictionState::Succeeded, cost);
+    meter::ended(ctx, row, &end);
     crash_point!(SuccessRecorded);
-    tracing::info!(prediction.id = %row.id, cost_micros = cost.0, "bought");
+    tracing::info!(prediction_id = %row.id, cost_micros = cost.0, "bought");
     Ok(done)
 }
 
@@ -143,7 +144,8 @@ pub(super) async fn bought_before(ctx: &Context, run: &Run, row: &PredictionRow)
         }
     }
     if row.output_digest.is_some() {
-        return Ok(run.commit(tx, Outcome::Done(json!({"prediction_id": row.id, "reused": true}))).await?);
+        let output = origin::signed(json!({"prediction_id": row.id, "reused": true}));
+        return Ok(run.commit(tx, Outcome::Done(output)).await?);
     }
     let left_at = custody::left_at(&mut tx, row.id).await?;
     hand_to_collect(tx, run, row, left_at).await
@@ -155,7 +157,7 @@ async fn hand_to_collect(
     row: &PredictionRow,
     left_at: Option<chrono::DateTime<chrono::Utc>>,
 ) -> Result<Done, Failure> {
-    let payload = CollectTask { job_id: row.job_id, prediction_id: row.id };
+    let payload = CollectTask { job_id: row.job_id, prediction_id: row.id, origin: origin::current() };
     let mut task =
         NewTask::new(TaskKind::Collect.as_str(), TaskKind::Collect.queue(), PAYLOAD_VERSION, &payload)
             .group_key(group_key(row.job_id))
@@ -210,8 +212,8 @@ async fn failed(
             json!({"prediction_id": row.id, "scene_id": row.scene_id, "error": text, "attempt": row.attempt});
         progress::refresh(&mut tx, row.job_id, "prediction_failed", &data).await?;
         let wait = class.backoff(row.attempt as u32);
-        meter::ended(row, state, cost);
-        tracing::warn!(prediction.id = %row.id, error = text, class = class.code, "the prediction failed, buying another after a rest");
+        meter::ended(ctx, row, &end);
+        tracing::warn!(prediction_id = %row.id, error = text, error.class = class.code, "the prediction failed, buying another after a rest");
         crash_point!(RetryUncommitted);
         let done = run.commit(tx, park(wait, format!("{text}; trying again"))).await?;
         crash_point!(RetryRecorded);
@@ -235,8 +237,8 @@ async fn ended(
     fail_scene(&mut tx, order, text).await?;
     let end = End { state, output_url: None, units: None, cost, failure: Some((class, text)) };
     predictions::ended(&mut tx, row.id, &end).await?;
-    meter::ended(row, state, cost);
-    tracing::warn!(prediction.id = %row.id, error = text, class, "the prediction failed for good");
+    meter::ended(ctx, row, &end);
+    tracing::warn!(prediction_id = %row.id, error = text, error.class = class, "the prediction failed for good");
     crash_point!(FailureUncommitted);
     let done = run.commit(tx, Outcome::Fail { class: class.to_owned(), error: text.to_owned() }).await?;
     crash_point!(FailureRecorded);

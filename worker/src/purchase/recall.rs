@@ -15,6 +15,7 @@ use spool_provider::failure::{self, Charge};
 use spool_provider::verdict::Verdict;
 use spool_provider::wire::{Prediction, PredictionStatus};
 use spool_queue::{Done, Failure, Outcome, Run, TaskId, inspect};
+use spool_telemetry::redact;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use uuid::Uuid;
@@ -37,6 +38,9 @@ pub(crate) async fn advance(ctx: &Context, run: &Run, id: Uuid) -> Result<Done, 
         return Ok(Outcome::Done(json!({"prediction_id": id, "state": row.state})).into());
     }
     let order = Order::placed(&row)?;
+    if let Some(prompt) = row.input.get("prompt").and_then(Value::as_str) {
+        redact::keep_private(prompt);
+    }
     match row.state {
         PredictionState::Intent => intent(ctx, run, &row).await,
         PredictionState::Unknown => resolve::resolve(ctx, run, &order, &row).await,
@@ -75,13 +79,13 @@ async fn submitted(ctx: &Context, run: &Run, order: &Order, row: &PredictionRow)
     if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
         return Ok(park(rest, "waiting for the provider's rate of reads").into());
     }
-    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id).await) {
+    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {
         // Final ones cannot be called off; what became of it is for the look below to say.
-        tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "could not call it off");
+        tracing::warn!(prediction_id = %row.id, error = &error as &dyn std::error::Error, "could not call it off");
     }
     crash_point!(RecallSent);
     ctx.reads.token_or_go(&ctx.pool, run).await;
-    let found = match meter::call("get", ctx.replicate.get(external_id).await) {
+    let found = match meter::call("get", ctx.replicate.get(external_id)).await {
         Ok(found) => found,
         Err(error) if error.status() == Some(404) && is_forgotten(order, row) => {
             let end = End {
@@ -145,8 +149,8 @@ async fn ended(ctx: &Context, run: &Run, row: &PredictionRow, end: &End<'_>) -> 
     let done =
         run.commit(tx, Outcome::Done(json!({"prediction_id": row.id, "cost_micros": end.cost}))).await?;
     crash_point!(RecallRecorded);
-    meter::ended(row, end.state, end.cost);
-    tracing::info!(prediction.id = %row.id, state = %end.state, cost_micros = end.cost.0, "called off");
+    meter::ended(ctx, row, end);
+    tracing::info!(prediction_id = %row.id, state = %end.state, cost_micros = end.cost.0, "called off");
     Ok(done)
 }
 

@@ -44,11 +44,11 @@ pub(super) async fn resolve(
     if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
         return Ok(park(rest, "looking for the prediction").into());
     }
-    let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None).await)
+    let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None)).await
     {
         Ok(listed) => listed,
         Err(error) => {
-            tracing::warn!(prediction.id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
+            tracing::warn!(prediction_id = %row.id, error = &error as &dyn std::error::Error, "the scan failed");
             turn::read_throttled(ctx, &row.provider, &error).await?;
             crash_point!(ScanFailed);
             if provable {
@@ -71,7 +71,7 @@ pub(super) async fn resolve(
 
     if let Some((oldest, others)) = ours.split_first() {
         crash_point!(Found);
-        tracing::info!(prediction.id = %row.id, external_id = oldest.id, "adopting the prediction that the lost answer was about");
+        tracing::info!(prediction_id = %row.id, external_id = oldest.id, "adopting the prediction that the lost answer was about");
         predictions::submitted(&mut tx, row.id, &oldest.id, true).await?;
         for other in others {
             orphans::late(&mut tx, row.id, &other.id).await?;
@@ -80,9 +80,9 @@ pub(super) async fn resolve(
         let done = run.commit(tx, park(NOW, "adopted")).await?;
         crash_point!(Adopted);
         for other in others {
-            tracing::error!(prediction.id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
+            tracing::error!(prediction_id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
             ctx.reads.token_or_go(&ctx.pool, run).await;
-            if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&other.id).await) {
+            if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&other.id)).await {
                 tracing::error!(
                     external_id = other.id,
                     error = &error as &dyn std::error::Error,
@@ -102,7 +102,7 @@ pub(super) async fn resolve(
         predictions::void(&mut tx, row.id).await?;
         crash_point!(VoidUncommitted);
         meter::money("released", row.estimate);
-        tracing::info!(prediction.id = %row.id, scans, "nothing was created, it may be bought again");
+        tracing::info!(prediction_id = %row.id, count = scans, "nothing was created, it may be bought again");
         park(NOW, "nothing was created")
     } else {
         park(half, "looking for the prediction")
@@ -120,7 +120,7 @@ async fn doubt(
     row: &PredictionRow,
 ) -> Result<Done, Failure> {
     predictions::in_doubt(&mut tx, row.id).await?;
-    tracing::error!(prediction.id = %row.id, "cannot tell any more whether it was bought: an operator decides");
+    tracing::error!(prediction_id = %row.id, "cannot tell any more whether it was bought: an operator decides");
     crash_point!(DoubtUncommitted);
     let done = run.commit(tx, park(super::IN_DOUBT_REST, "prediction in doubt: an operator decides")).await?;
     crash_point!(DoubtRecorded);

@@ -103,7 +103,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
     crash_point!(IntentUncommitted);
     tx.commit().await?;
     crash_point!(IntentWritten);
-    tracing::info!(prediction.id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
+    tracing::info!(prediction_id = %id, model = order.model.slug, estimate_micros = estimate.0, "buying");
 
     meter::money("reserved", estimate);
     // A process that stood still since may have lost its lease, and another may be about to rule this intent out.
@@ -117,7 +117,7 @@ pub(super) async fn submit(ctx: &Context, run: &Run, order: &Order) -> Result<Do
         crash_point!(NotSentRecorded);
         return Ok(done);
     }
-    let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input)).await);
+    let answer = meter::call("create", ctx.replicate.create(&request(ctx, order, id, input))).await;
     crash_point!(Posted);
     record(ctx, run, order, (id, estimate), answer.map(|prediction| prediction.id)).await
 }
@@ -163,7 +163,7 @@ async fn record(
     if !matches!(error.verdict(), Verdict::Unknown { .. }) {
         meter::money("released", held);
     }
-    tracing::warn!(prediction.id = %id, error = &error as &dyn std::error::Error, "the provider did not take it");
+    tracing::warn!(prediction_id = %id, error = &error as &dyn std::error::Error, "the provider did not take it");
     let outcome = match error.verdict() {
         Verdict::RetryAfter(wait) => {
             predictions::refused(&mut tx, id, "throttled", &error.to_string()).await?;
@@ -198,9 +198,9 @@ async fn record(
 
 /// The row was settled without this run, so nobody wants what it bought. Should this fail, the sweep for orphans does it.
 async fn call_off(ctx: &Context, run: &Run, id: Uuid, external_id: &str) {
-    tracing::error!(prediction.id = %id, external_id, "this row was settled without us: calling the prediction off");
+    tracing::error!(prediction_id = %id, external_id, "this row was settled without us: calling the prediction off");
     ctx.reads.token_or_go(&ctx.pool, run).await;
-    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id).await) {
+    if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {
         tracing::error!(external_id, error = &error as &dyn std::error::Error, "could not call it off");
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::meter;
 use crate::steps::recall;
 use serde_json::json;
 use spool_db::jobs::{self, Conclusion, JobRow};
-use spool_db::{cancellation, predictions, scenes};
+use spool_db::{cancellation, job_times, predictions, scenes};
 use spool_job::spec::OnSceneFailure;
 use spool_job::state::SceneState;
 use spool_job::tasks::{JobTask, TaskKind, group_key};
@@ -62,10 +63,14 @@ impl Handler for Close {
             scenes::move_to(&mut tx, scene.id, scene.version, SceneState::Failed, None, why).await?;
         }
         jobs::conclude(&mut tx, task.job_id, &end).await?;
+        let times = job_times::of_job(&mut tx, task.job_id).await?;
         crash_point!(Concluding);
         let done = run.commit(tx, Outcome::Done(json!({"state": format!("{end:?}")}))).await?;
         crash_point!(Concluded);
-        tracing::info!(job.id = task.job_id, ?end, "the job is over");
+        if let Some(times) = times {
+            meter::job_ended(&end, &times);
+        }
+        tracing::info!(job_id = task.job_id, outcome = ?end, "the job is over");
         Ok(done)
     }
 }

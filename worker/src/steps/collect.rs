@@ -3,6 +3,7 @@
 use super::workspace::{Workspace, keep_probed};
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::origin::signed;
 use serde_json::json;
 use spool_db::predictions::PredictionRow;
 use spool_db::{custody, jobs, media, predictions, progress, scenes};
@@ -13,6 +14,7 @@ use spool_media::kind::{self, HEAD_BYTES};
 use spool_media::probe::Probe;
 use spool_provider::download::{self, DownloadError};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::{programs, traces};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,17 +47,17 @@ impl Handler for Collect {
         };
         drop(conn);
         if row.output_digest.is_some() {
-            return Ok(Outcome::Done(json!({"digest": row.output_digest})).into());
+            return Ok(Outcome::Done(signed(json!({"digest": row.output_digest}))).into());
         }
         let workspace = Workspace::new(ctx)?;
         let path = workspace.path("output");
-        if let Err(failure) = fetch(ctx, &run, &row, &path).await {
+        if let Err(failure) = traces::during("download", fetch(ctx, &run, &row, &path)).await {
             return gone(ctx, &run, &row, failure).await;
         }
         crash_point!(Downloaded);
-        let (content_type, probe) = check(ctx, &row, &path).await?;
+        let (content_type, probe) = traces::during("check", check(ctx, &row, &path)).await?;
         crash_point!(OutputChecked);
-        let (stored, _) = keep_probed(ctx, &path, content_type, probe).await?;
+        let (stored, _) = traces::during("store", keep_probed(ctx, &path, content_type, probe)).await?;
         crash_point!(OutputStored);
 
         let mut tx = ctx.pool.begin().await?;
@@ -71,7 +73,7 @@ impl Handler for Collect {
         let data = json!({"prediction_id": row.id, "scene_id": row.scene_id, "ordinal": row.ordinal, "bytes": stored.bytes});
         progress::refresh(&mut tx, row.job_id, &format!("{}_collected", row.purpose), &data).await?;
         crash_point!(CollectUncommitted);
-        let done = run.commit(tx, Outcome::Done(json!({"digest": stored.digest}))).await?;
+        let done = run.commit(tx, Outcome::Done(signed(json!({"digest": stored.digest})))).await?;
         crash_point!(CollectRecorded);
         Ok(done)
     }
@@ -83,7 +85,7 @@ async fn gone(ctx: &Context, run: &Run, row: &PredictionRow, failure: Failure) -
     if failure.class() != OUTPUT_LOST {
         return Err(failure);
     }
-    tracing::error!(prediction.id = %row.id, error = failure.error(), "paid but lost");
+    tracing::error!(prediction_id = %row.id, error = failure.error(), "paid but lost");
     let mut tx = ctx.pool.begin().await?;
     jobs::lock(&mut tx, row.job_id).await?;
     custody::lost(&mut tx, row.id).await?;
@@ -95,7 +97,10 @@ async fn gone(ctx: &Context, run: &Run, row: &PredictionRow, failure: Failure) -
 async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
     let url = row.output_url.as_deref().unwrap_or_default();
     match download::fetch(&ctx.fetch, url, path, LIMIT).await {
-        Ok(_) => Ok(()),
+        Ok(downloaded) => {
+            programs::bytes_in(downloaded.bytes);
+            Ok(())
+        }
         // Gone for good only when the provider itself says that the data are removed.
         Err(DownloadError::Gone { .. }) => {
             let Some(external_id) = row.external_id.as_deref() else {
@@ -108,7 +113,10 @@ async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Re
             let now = ctx.replicate.get(external_id).await?;
             crash_point!(OutputAskedAgain);
             match now.output_urls().first() {
-                Some(again) => Ok(download::fetch(&ctx.fetch, again, path, LIMIT).await.map(|_| ())?),
+                Some(again) => {
+                    programs::bytes_in(download::fetch(&ctx.fetch, again, path, LIMIT).await?.bytes);
+                    Ok(())
+                }
                 None => Err(Failure::fail(OUTPUT_LOST, "paid but lost: the provider has removed the output")),
             }
         }

@@ -3,11 +3,13 @@
 use super::workspace::{Workspace, keep};
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::origin::{link_to_parents, signed};
 use serde_json::json;
 use spool_db::{jobs, media, predictions, scenes, soundtracks};
 use spool_job::tasks::{JobTask, TaskKind};
 use spool_media::music::Segment;
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::traces;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ impl Handler for Mix {
 
     async fn run(&self, task: JobTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
+        link_to_parents(&run).await;
         let mut conn = ctx.read().await?;
         let Some(job) = jobs::show(&mut conn, task.job_id, None).await? else {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
@@ -54,11 +57,11 @@ impl Handler for Mix {
             });
         }
         let soundtrack = workspace.path("soundtrack.m4a");
-        ctx.ffmpeg.soundtrack(&segments, total, FADE, &soundtrack).await?;
+        traces::during("soundtrack", ctx.ffmpeg.soundtrack(&segments, total, FADE, &soundtrack)).await?;
         crash_point!(SoundtrackMade);
         let out = workspace.path("video.mp4");
-        ctx.ffmpeg.mix(&video, &soundtrack, job.spec.audio, &out).await?;
-        let (stored, _) = keep(ctx, &out, "video/mp4").await?;
+        traces::during("mix", ctx.ffmpeg.mix(&video, &soundtrack, job.spec.audio, &out)).await?;
+        let (stored, _) = traces::during("store", keep(ctx, &out, "video/mp4")).await?;
         let music =
             if segments.is_empty() { None } else { Some(keep(ctx, &soundtrack, "audio/mp4").await?.0) };
         crash_point!(MixStored);
@@ -71,9 +74,8 @@ impl Handler for Mix {
             soundtracks::keep(&mut tx, task.job_id, &music.digest).await?;
         }
         jobs::mixed(&mut tx, task.job_id, &stored.digest, !segments.is_empty()).await?;
-        let done = run
-            .commit(tx, Outcome::Done(json!({"digest": stored.digest, "stretches": segments.len()})))
-            .await?;
+        let output = json!({"digest": stored.digest, "stretches": segments.len()});
+        let done = run.commit(tx, Outcome::Done(signed(output))).await?;
         crash_point!(MixRecorded);
         Ok(done)
     }

@@ -2,6 +2,8 @@
 
 mod close;
 mod collect;
+mod deliver;
+mod hook_log;
 mod mix;
 mod music;
 mod orphans;

@@ -10,6 +10,7 @@ use spool_job::media_input::{self, Continuation};
 use spool_job::prediction::Purpose;
 use spool_job::tasks::{MusicTask, TaskKind};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::redact;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ impl Handler for Music {
         let Some(scene) = storyboard.iter().find(|scene| scene.index == task.ordinal) else {
             return Ok(Outcome::Cancel { why: "the scene above this stretch is gone".into() }.into());
         };
+        redact::keep_private(&scene.music_prompt);
         let so_far = predictions::music_so_far(&mut conn, task.job_id).await?;
         let before = match so_far.into_iter().rfind(|(ordinal, _)| *ordinal < task.ordinal) {
             Some((_, digest)) => media::get(&mut conn, &digest).await?,

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::origin;
 use crate::purchase::recall;
 use spool_job::tasks::{PAYLOAD_VERSION, RecallTask, TaskKind, group_key};
 use spool_queue::{Done, Failure, Handler, NewTask, RetryPolicy, Run};
@@ -30,7 +31,7 @@ impl Handler for Recall {
 
 /// The task for a prediction; one at a time.
 pub(crate) fn of(job_id: i64, prediction_id: Uuid) -> NewTask {
-    let payload = RecallTask { job_id, prediction_id };
+    let payload = RecallTask { job_id, prediction_id, origin: origin::current() };
     NewTask::new(TaskKind::Recall.as_str(), TaskKind::Recall.queue(), PAYLOAD_VERSION, &payload)
         .group_key(group_key(job_id))
         .unique_key(prediction_id.to_string())

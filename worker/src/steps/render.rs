@@ -8,6 +8,7 @@ use spool_job::media_input::{self, RenderInput};
 use spool_job::prediction::Purpose;
 use spool_job::tasks::{RenderTask, TaskKind};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::redact;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +36,7 @@ impl Handler for Render {
         else {
             return Ok(Outcome::Cancel { why: "the scene was changed after this was planned".into() }.into());
         };
+        redact::keep_private(&scene.prompt);
         let Some(job) = jobs::show(&mut conn, task.job_id, None).await? else {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
         };

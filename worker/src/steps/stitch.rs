@@ -3,6 +3,7 @@
 use super::workspace::{Workspace, keep};
 use crate::context::Context;
 use crate::crash::crash_point;
+use crate::origin::{link_to_parents, signed};
 use serde_json::json;
 use spool_db::{jobs, media, scenes};
 use spool_job::spec::OnSceneFailure;
@@ -10,6 +11,7 @@ use spool_job::tasks::{JobTask, TaskKind};
 use spool_media::profile::Target;
 use spool_media::stitch::Clip;
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::traces;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ impl Handler for Stitch {
 
     async fn run(&self, task: JobTask, run: Run) -> Result<Done, Failure> {
         let ctx = &*self.0;
+        link_to_parents(&run).await;
         let mut conn = ctx.read().await?;
         let Some(job) = jobs::show(&mut conn, task.job_id, None).await? else {
             return Ok(Outcome::Cancel { why: "the job is gone".into() }.into());
@@ -56,9 +59,9 @@ impl Handler for Stitch {
         let out = workspace.path("joined.mp4");
         let target =
             Target { size: Some((size.width, size.height)), audio: job.spec.audio, ..Target::default() };
-        let joined = ctx.ffmpeg.join(&clips, target, &out).await?;
+        let joined = traces::during("join", ctx.ffmpeg.join(&clips, target, &out)).await?;
         crash_point!(Stitched);
-        let (stored, _) = keep(ctx, &out, "video/mp4").await?;
+        let (stored, _) = traces::during("store", keep(ctx, &out, "video/mp4")).await?;
         crash_point!(StitchStored);
 
         let mut tx = ctx.pool.begin().await?;
@@ -67,7 +70,7 @@ impl Handler for Stitch {
         jobs::stitched(&mut tx, task.job_id, &stored.digest, clips.len() < storyboard.len()).await?;
         let output =
             json!({"digest": stored.digest, "copied": joined.copied, "normalised": joined.normalised});
-        let done = run.commit(tx, Outcome::Done(output)).await?;
+        let done = run.commit(tx, Outcome::Done(signed(output))).await?;
         crash_point!(StitchRecorded);
         Ok(done)
     }

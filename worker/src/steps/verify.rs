@@ -9,6 +9,7 @@ use spool_job::tasks::{JobTask, TaskKind};
 use spool_media::thumbnail::Fit;
 use spool_media::verify::Expect;
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
+use spool_telemetry::traces;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Handler for Verify {
             tolerance: TOLERANCE,
             audio: true,
         };
-        let verified = ctx.ffmpeg.check(&video, &expect).await?;
+        let verified = traces::during("decode", ctx.ffmpeg.check(&video, &expect)).await?;
         let frame = workspace.path("thumbnail.jpg");
         ctx.ffmpeg.thumbnail(&video, THUMBNAIL_AT, THUMBNAIL, &frame).await?;
         let (stored, _) = keep(ctx, &frame, "image/jpeg").await?;

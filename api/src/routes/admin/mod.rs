@@ -6,6 +6,7 @@ pub mod budgets;
 pub mod custody;
 pub mod keys;
 pub mod limits;
+pub mod log_level;
 pub mod orphans;
 pub mod predictions;
 pub mod spend;

@@ -9,6 +9,15 @@ use uuid::Uuid;
 
 use crate::links::Links;
 
+/// What an asset is: told by its bytes. Only a description; the words come from the row.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AssetType {
+    Image,
+    Video,
+    Audio,
+}
+
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AssetJson {
@@ -33,7 +42,7 @@ pub struct AssetJson {
     pub source_url: Option<String>,
     /// `image`, `video` or `audio`.
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = AssetType)]
     pub kind: String,
     /// Such as `jpeg` or `mp4`.
     pub format: String,

@@ -32,7 +32,7 @@ const FOR_ALL: [&str; 2] = ["campaign_id", "client_id"];
 /// Addresses to fetch. Only a description: the list may also be called `items`, `requests` or `sources`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"campaign_id": "0199f1c2-8a51-7a30-b0a4-2f8b5a6c7d8e", "assets": [
-    {"source_url": "https://example.com/lodge.jpg", "tags": ["exterior"]}, {"source_url": "https://example.com/bath.jpg"}]}))]
+    {"source_url": "https://photos.example/lodge.jpg", "tags": ["exterior"]}, {"source_url": "https://photos.example/bath.jpg"}]}))]
 pub struct AssetsFromUrls {
     /// 1 to 100 of them.
     #[schema(min_items = 1, max_items = 100)]

@@ -15,7 +15,9 @@ use crate::state::AppState;
 /// A small JPEG of an asset, made when it was uploaded; sound has none.
 #[utoipa::path(get, path = "/api/v3/assets/{id}/thumbnail", operation_id = "show_asset_thumbnail", tag = "assets",
     params(("id" = Uuid, Path)), responses((status = 200, content_type = "image/jpeg", description = "The picture"),
-        (status = 304, description = "The bytes with that `etag` are still the ones")))]
+        (status = 206, content_type = "image/jpeg", description = "The asked part"),
+        (status = 304, description = "The bytes with that `etag` are still the ones"),
+        (status = 416, body = crate::error::Problem, description = "The range lies outside of the picture")))]
 pub async fn thumbnail(
     State(state): State<AppState>,
     caller: Caller,

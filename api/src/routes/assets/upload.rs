@@ -55,7 +55,7 @@ pub struct AssetForm {
 
 /// An address to fetch.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"source_url": "https://example.com/lodge.jpg", "campaign_id": "0199f1c2-8a51-7a30-b0a4-2f8b5a6c7d8e",
+#[schema(example = json!({"source_url": "https://photos.example/lodge.jpg", "campaign_id": "0199f1c2-8a51-7a30-b0a4-2f8b5a6c7d8e",
     "tags": ["exterior"]}))]
 pub struct AssetFromUrl {
     /// `http` or `https`, reachable from the outside; private addresses are refused. Also `url`.

@@ -116,7 +116,9 @@ pub async fn create(
         audit::about("job", id);
         commit(transaction).await?;
         state.db.ring(bell).await;
-        tracing::info!(job.id = id, by = caller.key_id, "a job gets music");
+        // The path names no job: whoever looks next sees what changed.
+        state.feed.heard(id);
+        tracing::info!(job_id = id, by = caller.key_id, "a job gets music");
     }
     let estimated_duration = (music.scenes - music.stretches).max(0) * USUAL_SECONDS;
     let audio_status = AudioProgress { started_at: state.clock.now(), estimated_duration };

@@ -15,13 +15,14 @@ use crate::error::ApiError;
 use crate::extract::path::ApiPath;
 use crate::extract::query::ApiQuery;
 use crate::page::PageQuery;
+use crate::routes::assets::body::AssetType;
 use crate::state::AppState;
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CampaignAsset {
     pub id: Uuid,
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = AssetType)]
     pub kind: String,
     pub campaign_id: Option<Uuid>,
     pub name: String,

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use spool_db::campaigns::{Campaign, NewCampaign};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -11,6 +11,17 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::routes::clients::body::{LONGEST_TEXT, LONGEST_URL, TotalMeta};
 use crate::validation::Invalid;
+
+/// What a campaign is about. Only a description: it is kept as it comes.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Brief {
+    Text(String),
+    #[schema(value_type = Object)]
+    Object(Map<String, Value>),
+    /// Only in answers, where one was given as a text that is JSON.
+    List(Vec<Value>),
+}
 
 /// A new campaign. Names are taken in `snake_case` or `camelCase`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -22,7 +33,7 @@ pub struct CreateCampaign {
     #[schema(nullable = false)]
     pub client_id: Option<Uuid>,
     /// A text or an object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Brief>)]
     pub brief: Option<Value>,
     pub goal: Option<String>,
     /// A word of your own, such as `draft` or `active`.
@@ -67,7 +78,7 @@ pub struct CampaignJson {
     pub status: Option<String>,
     pub product_url: Option<String>,
     /// A text, or an object where one was given (also as a text that is JSON).
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Brief>)]
     pub brief: Option<Value>,
     #[schema(value_type = Object)]
     pub metadata: Value,

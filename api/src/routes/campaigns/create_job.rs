@@ -17,6 +17,7 @@ use crate::extract::path::ApiPath;
 use crate::routes::jobs::costs::Costs;
 use crate::routes::jobs::creation::Creation;
 use crate::routes::jobs::request::{FilmWishes, count, parameters, with_parameters};
+use crate::routes::jobs::words::{JobStatus, JobType};
 use crate::state::AppState;
 use crate::validation::Invalid;
 
@@ -51,8 +52,9 @@ pub struct CampaignJob {
 pub struct CampaignJobData {
     pub id: i64,
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = JobType)]
     pub kind: String,
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
     pub campaign_id: Option<Uuid>,
     pub asset_count: usize,

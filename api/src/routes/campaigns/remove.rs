@@ -28,6 +28,6 @@ pub async fn remove(
         Deletion::Unknown => return Err(ApiError::not_found("campaign", id)),
     }
     commit(transaction).await?;
-    tracing::info!(campaign = %id, by = caller.key_id, "a campaign was deleted");
+    tracing::info!(campaign_id = %id, by = caller.key_id, "a campaign was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -9,7 +9,7 @@ use spool_db::edit::Edit;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::CampaignData;
+use super::body::{Brief, CampaignData};
 use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
@@ -30,7 +30,7 @@ pub struct UpdateCampaign {
     /// May be repeated, but a campaign stays with its client.
     pub client_id: Option<Uuid>,
     /// A text or an object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Brief>)]
     #[serde(default)]
     pub brief: Edit<Value>,
     #[schema(value_type = Option<String>)]

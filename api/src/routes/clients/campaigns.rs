@@ -15,7 +15,7 @@ use crate::error::ApiError;
 use crate::extract::path::ApiPath;
 use crate::extract::query::ApiQuery;
 use crate::page::PageQuery;
-use crate::routes::campaigns::body::decoded;
+use crate::routes::campaigns::body::{Brief, decoded};
 use crate::state::AppState;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -23,7 +23,7 @@ pub struct ClientCampaign {
     pub id: Uuid,
     pub name: String,
     /// A text or an object.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Brief>)]
     pub brief: Option<Value>,
     pub client_id: Uuid,
     pub inserted_at: DateTime<Utc>,

@@ -36,6 +36,6 @@ pub async fn remove(
         Deletion::Unknown => return Err(ApiError::not_found("client", id)),
     }
     commit(transaction).await?;
-    tracing::info!(client = %id, by = caller.key_id, "a client was deleted");
+    tracing::info!(client_id = %id, by = caller.key_id, "a client was deleted");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -11,6 +11,7 @@ use spool_job::state::JobState;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::words::JobStatus;
 use super::{approve, cancel};
 use crate::caller::Caller;
 use crate::database::commit;
@@ -46,6 +47,7 @@ pub struct ActionDone {
     pub job_id: i64,
     pub action: &'static str,
     /// Where the job stands now.
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
     /// Only for `regenerate_scene`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +129,6 @@ async fn reject(
     events::append(&mut transaction, id, "storyboard_rejected", &data).await?;
     cancellation::request(&mut transaction, id, caller.client, &caller.key_id).await?;
     commit(transaction).await?;
-    tracing::info!(job.id = id, by = caller.key_id, "storyboard rejected");
+    tracing::info!(job_id = id, by = caller.key_id, "storyboard rejected");
     Ok(())
 }

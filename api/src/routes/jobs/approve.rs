@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::costs::Costs;
 use super::polling;
+use super::words::JobStatus;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
@@ -21,6 +22,7 @@ pub struct ApprovedJob {
     pub message: &'static str,
     pub job_id: i64,
     /// Always `approved`.
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
     pub costs: Costs,
 }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::costs::Costs;
 use super::creation::Created;
+use super::words::{JobStatus, JobType, SceneStatus};
 use crate::caller::Caller;
 use crate::links::Links;
 
@@ -33,6 +34,7 @@ pub struct StoryboardScene {
     pub music_prompt: String,
     /// Photos of the first and the last frame.
     pub asset_ids: Vec<Uuid>,
+    #[schema(value_type = SceneStatus)]
     pub status: String,
     /// Its clip was not bought for it: the earlier prediction that it comes from.
     pub reused_from: Option<Uuid>,
@@ -73,9 +75,10 @@ pub struct JobJson {
     pub job_id: i64,
     /// `image_pairs` or `property_photos`.
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = JobType)]
     pub kind: String,
     /// `planning`, `pending` (waits for approval), `approved`, `processing`, `completed`, `failed` or `canceled`.
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
     pub video_name: String,
     /// Dollars.
@@ -174,9 +177,10 @@ impl JobJson {
 pub struct CreatedJob {
     pub job_id: i64,
     /// `pending`, or `approved` when `auto_approve` was asked for.
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = JobType)]
     pub kind: String,
     pub scene_count: usize,
     pub message: &'static str,

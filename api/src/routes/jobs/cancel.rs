@@ -13,6 +13,7 @@ use crate::cancellation;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::words::JobStatus;
 use crate::state::AppState;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,6 +21,7 @@ pub struct CanceledJob {
     pub message: &'static str,
     pub job_id: i64,
     /// `canceled`, or where the job stands until what it has bought is called off and paid.
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
 }
 
@@ -50,6 +52,6 @@ pub async fn cancel(
     };
     commit(transaction).await?;
     state.db.ring(bell).await;
-    tracing::info!(job.id = id, by = caller.key_id, ?done, "cancel");
+    tracing::info!(job_id = id, by = caller.key_id, outcome = ?done, "cancel");
     Ok(Json(CanceledJob { message, job_id: id, status: status.as_str() }))
 }

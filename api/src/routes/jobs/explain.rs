@@ -22,7 +22,7 @@ use crate::state::AppState;
                        "wanted_micros": 1_600_000, "missing_micros": 400_000, "turns_at": "2026-11-22T00:00:00Z"}],
             "estimated_end": {"early": "2026-11-22T00:01:51Z", "late": null, "basis": {"from": "history", "runs": 38},
                               "reason": "other purchases that wait for the same money may go first"},
-            "first_failure": null,
+            "first_failure": null, "request_id": "0199f1c2-8a51-7a30-b0a4-2f8b5a6c7d8e", "trace_id": null,
             "tasks": [
                 {"task_id": 201, "kind": "render", "queue": "predict", "scene": 1, "state": "parked", "attempt": 1,
                  "sentence": "Render of scene 1 waits for money: $1.60 would pass the daily limit of $150.00 by $0.40; goes on when the day turns at 00:00 UTC or the limit is raised.",
@@ -47,7 +47,7 @@ use crate::state::AppState;
             "at": "2026-11-21T10:15:00Z",
             "gates": [{"gate": "approval", "estimate_micros": 1_730_000}],
             "estimated_end": {"early": null, "late": null, "basis": null, "reason": "it waits for approval"},
-            "first_failure": null, "tasks": []}))),
+            "first_failure": null, "request_id": null, "trace_id": null, "tasks": []}))),
     ))))]
 pub async fn explain(
     State(state): State<AppState>,

@@ -15,6 +15,7 @@ use crate::cursor::Cursor;
 use crate::error::{ApiError, Code};
 use crate::extract::query::ApiQuery;
 use crate::links::Links;
+use crate::routes::jobs::words::{JobStatus, JobType};
 use crate::state::AppState;
 
 const USUAL: i64 = 25;
@@ -56,9 +57,10 @@ pub struct JobSummary {
     pub job_id: i64,
     /// `image_pairs` or `property_photos`.
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = JobType)]
     pub kind: String,
     /// `planning`, `pending`, `approved`, `processing`, `completed`, `failed` or `canceled`.
+    #[schema(value_type = JobStatus)]
     pub status: String,
     pub video_name: String,
     pub client_id: Option<Uuid>,

@@ -22,3 +22,4 @@ pub mod retry;
 pub mod retry_many;
 pub mod retry_plan;
 pub mod show;
+pub mod words;

@@ -42,6 +42,6 @@ pub async fn remove(
         return Err(live("canceled", "its tasks are still ending; try again in a moment"));
     }
     commit(transaction).await?;
-    tracing::info!(job.id = id, by = caller.key_id, "deleted");
+    tracing::info!(job_id = id, by = caller.key_id, "deleted");
     Ok(StatusCode::NO_CONTENT)
 }

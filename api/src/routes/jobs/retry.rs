@@ -48,7 +48,7 @@ pub async fn retry_job(
     commit(transaction).await?;
     state.db.ring(bell).await;
     tracing::info!(
-        job.id = id,
+        job_id = id,
         revision = job.revision,
         buys_micros = job.buys.micros,
         by = caller.key_id,

@@ -106,7 +106,7 @@ pub async fn retry_many(
         within(body.max_cost_micros, Micros(answer.buys.micros))?;
         answer = each(&state, &caller, &ids, matched, false).await?;
         tracing::info!(
-            jobs = answer.data.len(),
+            count = answer.data.len(),
             buys_micros = answer.buys.micros,
             by = caller.key_id,
             "tried again"
@@ -130,6 +130,8 @@ async fn each(
                 if !dry_run {
                     commit(transaction).await?;
                     state.db.ring(bell).await;
+                    // The path names no job: whoever looks next sees it running.
+                    state.feed.heard(*id);
                 }
                 data.push(job);
             }

@@ -15,6 +15,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use super::costs::{BudgetFit, CostLine};
+use super::words::JobStatus;
 use crate::approval;
 use crate::caller::Caller;
 use crate::error::{ApiError, Code};
@@ -26,6 +27,7 @@ use crate::state::AppState;
 pub struct RetriedJob {
     pub job_id: i64,
     /// `approved`; in a dry run, where it stands.
+    #[schema(value_type = JobStatus)]
     pub status: &'static str,
     /// The new revision; in a dry run, the one it would be.
     pub revision: i32,

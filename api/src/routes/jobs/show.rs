@@ -1,17 +1,20 @@
 //! GET /jobs/{id}: what is asked most.
 
+use axum::Extension;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::JobJson;
 use super::long_poll;
-use super::polling::{Found, look};
+use super::polling::look;
 use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::extract::path::ApiPath;
 use crate::extract::query::ApiQuery;
+use crate::metrics::Held;
 use crate::state::AppState;
 
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -37,11 +40,11 @@ pub async fn show(
     ApiPath(id): ApiPath<i64>,
     ApiQuery(query): ApiQuery<ShowQuery>,
     headers: HeaderMap,
-) -> Result<Found, ApiError> {
+) -> Result<Response, ApiError> {
     let wait = long_poll::parse(query.wait.as_deref())?;
     if wait.is_zero() {
-        look(&state, &caller, id, &headers).await
-    } else {
-        long_poll::hold(&state, &caller, id, &headers, wait).await
+        return Ok(look(&state, &caller, id, &headers).await?.into_response());
     }
+    let found = long_poll::hold(&state, &caller, id, &headers, wait).await?;
+    Ok((Extension(Held), found).into_response())
 }

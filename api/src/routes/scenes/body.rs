@@ -7,12 +7,14 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::links::Links;
+use crate::routes::jobs::words::{JobStatus, SceneStatus};
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SceneJson {
     pub id: Uuid,
     pub job_id: i64,
     /// `pending`, `processing`, `completed` or `failed`.
+    #[schema(value_type = SceneStatus)]
     pub status: String,
     /// The provider's id of its newest prediction.
     pub provider_id: Option<String>,
@@ -94,5 +96,6 @@ pub struct SceneList {
 pub struct SceneData {
     pub scene: SceneJson,
     pub job_id: i64,
+    #[schema(value_type = JobStatus)]
     pub job_status: &'static str,
 }

@@ -105,6 +105,6 @@ pub async fn regenerate_scene(
     within(wish.max_cost_micros, Micros(regenerated.purchase.buys.micros))?;
     commit(transaction).await?;
     state.db.ring(bell).await;
-    tracing::info!(job.id = id, scene.id = %scene_id, by = caller.key_id, "a scene is made anew");
+    tracing::info!(job_id = id, scene_id = %scene_id, by = caller.key_id, "a scene is made anew");
     Ok(regenerated)
 }

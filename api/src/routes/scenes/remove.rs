@@ -13,6 +13,7 @@ use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::words::JobStatus;
 use crate::state::AppState;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,6 +22,7 @@ pub struct RemovedScene {
     pub scene_id: Uuid,
     pub job_id: i64,
     /// Always `pending`: the job has to be approved (again).
+    #[schema(value_type = JobStatus)]
     pub job_status: &'static str,
     /// Of what is left, in dollars.
     pub estimated_cost: f64,

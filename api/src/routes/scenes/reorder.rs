@@ -16,15 +16,24 @@ use crate::database::commit;
 use crate::error::ApiError;
 use crate::extract::json::ApiJson;
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::words::JobStatus;
 use crate::state::AppState;
 use crate::validation::Invalid;
+
+/// A scene's id, or its number, counted from 1. Only a description: `order` reads it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum SceneName {
+    Id(Uuid),
+    Number(i64),
+}
 
 /// All scenes of the job in their new order.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"scene_order": [2, 1, 3]}))]
 pub struct ReorderScenes {
     /// Each scene once: by its id, or by its number, counted from 1.
-    #[schema(required = true, value_type = Vec<Object>)]
+    #[schema(required = true, value_type = Vec<SceneName>)]
     pub scene_order: Option<Vec<Value>>,
 }
 
@@ -33,6 +42,7 @@ pub struct ReorderedScenes {
     pub message: &'static str,
     pub job_id: i64,
     /// `pending` where the job has to be approved (again).
+    #[schema(value_type = JobStatus)]
     pub job_status: &'static str,
     pub scenes: Vec<SceneJson>,
 }

@@ -17,6 +17,7 @@ use crate::database::commit;
 use crate::error::ApiError;
 use crate::extract::json::ApiJson;
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::words::JobStatus;
 use crate::state::AppState;
 use crate::validation::Invalid;
 
@@ -53,6 +54,7 @@ pub struct UpdatedScene {
     pub scene: SceneJson,
     pub job_id: i64,
     /// `pending` where the job has to be approved (again).
+    #[schema(value_type = JobStatus)]
     pub job_status: &'static str,
     /// Of the whole job, in dollars, at today's prices.
     pub estimated_cost: f64,

@@ -27,7 +27,9 @@ const AT: Duration = Duration::from_secs(1);
     params(("job_id" = i64, Path),
         ("filename" = String, Path, description = "The scene's id: `<uuid>`, `<uuid>.mp4` or `clip_<uuid>.mp4`")),
     responses((status = 200, content_type = "image/jpeg", description = "The frame"),
-        (status = 304, description = "The bytes with that `etag` are still the ones")))]
+        (status = 206, content_type = "image/jpeg", description = "The asked part"),
+        (status = 304, description = "The bytes with that `etag` are still the ones"),
+        (status = 416, body = crate::error::Problem, description = "The range lies outside of the picture")))]
 pub async fn show(
     State(state): State<AppState>,
     caller: Caller,

@@ -20,6 +20,7 @@ use crate::error::{ApiError, Code};
 use crate::extract::query::ApiQuery;
 use crate::routes::jobs::body::StoryboardJson;
 use crate::routes::jobs::costs::Costs;
+use crate::routes::jobs::words::{JobStatus, JobType};
 use crate::state::AppState;
 
 const USUAL: i64 = 25;
@@ -55,10 +56,11 @@ pub struct OldGalleryQuery {
 pub struct VideoJson {
     pub job_id: i64,
     pub video_name: String,
+    #[schema(value_type = JobStatus)]
     pub status: String,
     /// `image_pairs` or `property_photos`.
     #[serde(rename = "type")]
-    #[schema(rename = "type")]
+    #[schema(rename = "type", value_type = JobType)]
     pub kind: String,
     /// Dollars.
     pub estimated_cost: f64,
@@ -89,6 +91,8 @@ pub struct VideoList {
 pub struct VideoMeta {
     /// Videos of this page.
     pub count: usize,
+    /// Videos on all pages.
+    pub total: i64,
     pub limit: i64,
     pub offset: i64,
 }
@@ -145,6 +149,7 @@ async fn page(
     let (limit, offset) = (limit.clamp(1, MOST), offset.max(0));
     let mut conn = state.db.read().await?;
     let jobs = job_list::page(&mut conn, filter, limit, offset).await?;
+    let total = job_list::count(&mut conn, filter).await?;
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
     let mut boards: HashMap<i64, Vec<SceneRow>> = HashMap::with_capacity(ids.len());
     for scene in scenes::list_of(&mut conn, &ids).await? {
@@ -159,7 +164,7 @@ async fn page(
         })
         .collect();
     let data = data?;
-    Ok(Json(VideoList { meta: VideoMeta { count: data.len(), limit, offset }, data }))
+    Ok(Json(VideoList { meta: VideoMeta { count: data.len(), total, limit, offset }, data }))
 }
 
 fn video(

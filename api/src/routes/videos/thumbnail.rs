@@ -15,7 +15,9 @@ use crate::state::AppState;
 #[utoipa::path(get, path = "/api/v3/videos/{job_id}/thumbnail", operation_id = "show_video_thumbnail", tag = "videos",
     params(("job_id" = i64, Path)),
     responses((status = 200, content_type = "image/jpeg", description = "The frame"),
-        (status = 304, description = "The bytes with that `etag` are still the ones")))]
+        (status = 206, content_type = "image/jpeg", description = "The asked part"),
+        (status = 304, description = "The bytes with that `etag` are still the ones"),
+        (status = 416, body = crate::error::Problem, description = "The range lies outside of the picture")))]
 pub async fn thumbnail(
     State(state): State<AppState>,
     caller: Caller,

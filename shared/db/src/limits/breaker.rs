@@ -307,7 +307,7 @@ pub async fn trip(
         .execute(&mut *conn)
         .await
         .doing(DOING)?;
-    tracing::warn!(provider, model, why, open_for_s, "the breaker opens");
+    tracing::warn!(provider, model, why, seconds = open_for_s, "the breaker opens");
     line::revoke(conn, provider, model).await
 }
 

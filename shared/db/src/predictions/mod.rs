@@ -6,6 +6,7 @@ use serde_json::Value;
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use sqlx::PgConnection;
+use std::fmt;
 use uuid::Uuid;
 
 mod changes;
@@ -34,7 +35,6 @@ pub struct Slot {
 }
 
 /// A paid call about to be made.
-#[derive(Debug)]
 pub struct NewIntent<'a> {
     /// Ours, in the webhook's and the input images' URLs.
     pub id: Uuid,
@@ -69,7 +69,7 @@ pub struct NewIntent<'a> {
 }
 
 /// A paid call as it stands.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PredictionRow {
     /// Our id.
     pub id: Uuid,
@@ -123,6 +123,21 @@ pub struct PredictionRow {
     pub submitted_for_s: Option<f64>,
     /// How often it was asked for.
     pub polls: i32,
+}
+
+/// Without input and output: they are the caller's and stand in no log.
+impl fmt::Debug for PredictionRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PredictionRow")
+            .field("id", &self.id)
+            .field("job_id", &self.job_id)
+            .field("purpose", &self.purpose)
+            .field("attempt", &self.attempt)
+            .field("model", &self.model)
+            .field("state", &self.state)
+            .field("external_id", &self.external_id)
+            .finish_non_exhaustive()
+    }
 }
 
 macro_rules! select {

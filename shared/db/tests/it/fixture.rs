@@ -45,13 +45,13 @@ pub(crate) async fn campaign(conn: &mut PgConnection) -> Uuid {
         .bind(client)
         .execute(&mut *conn)
         .await
-        .unwrap();
+        .expect("a fixture");
     sqlx::query("INSERT INTO campaigns (id, client_id, name) VALUES ($1, $2, 'Autumn')")
         .bind(campaign)
         .bind(client)
         .execute(conn)
         .await
-        .unwrap();
+        .expect("a fixture");
     campaign
 }
 
@@ -78,7 +78,9 @@ pub(crate) fn intent(id: Uuid, slot: Slot, estimate: Micros, empty: &serde_json:
 
 pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
     let (spec, storyboard) = (spec(), storyboard(2));
-    let estimate = estimate::job(&spec, &storyboard, NaiveDate::from_ymd_opt(2026, 11, 21).unwrap()).unwrap();
+    let estimate =
+        estimate::job(&spec, &storyboard, NaiveDate::from_ymd_opt(2026, 11, 21).expect("a fixture"))
+            .expect("a fixture");
     let new = NewJob {
         kind: JobKind::ImagePairs,
         campaign_id,
@@ -88,5 +90,5 @@ pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
         estimate: &estimate,
         created_by: Some("test"),
     };
-    jobs::create(conn, &new).await.unwrap().unwrap()
+    jobs::create(conn, &new).await.expect("a fixture").expect("a fixture")
 }

@@ -9,11 +9,18 @@ mod buyers;
 #[cfg(test)]
 mod cancellation;
 #[cfg(test)]
+mod checkup;
+#[cfg(test)]
 mod custody;
 #[cfg(test)]
+mod figures;
 mod fixture;
 #[cfg(test)]
+mod hooks;
+#[cfg(test)]
 mod idempotency;
+#[cfg(test)]
+mod invariants;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod estimates;
 #[cfg(test)]
 mod gates;
 #[cfg(test)]
+mod invariants;
+#[cfg(test)]
 mod lives;
 #[cfg(test)]
 mod money;

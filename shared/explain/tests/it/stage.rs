@@ -97,6 +97,7 @@ impl Stage {
             music: spec.music,
             on_scene_failure: spec.on_scene_failure,
             on_music_failure: spec.on_music_failure,
+            origin: None,
         });
         let mut batch = Batch::new();
         let mut slots = Vec::new();

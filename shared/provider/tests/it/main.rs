@@ -2,4 +2,5 @@
 
 mod calls;
 mod downloads;
+mod hooks;
 mod server;

@@ -1,6 +1,8 @@
 //! Views of the queue for people and programs: tasks, runs, workers, figures.
 
+mod checkup;
 mod dead;
+mod figures;
 mod outlook;
 mod timeline;
 
@@ -14,7 +16,9 @@ use crate::{
     id::{LeaseToken, TaskId, WorkerId},
     state::TaskState,
 };
+pub use checkup::{KindView, Partitions, kinds, partitions};
 pub use dead::{Cursor, Dead, DeadCount, DeadPage, DeadTask, count_dead, dead};
+pub use figures::{Figures, Served, TaskCount, figures};
 pub use outlook::{LAST_PLACE, Outlook, QueueOutlook, TaskOutlook, Typical, outlook, typical};
 pub use timeline::{Event, What, timeline};
 

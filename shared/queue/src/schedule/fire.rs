@@ -119,7 +119,7 @@ async fn fire(conn: &mut PgConnection, row: Row) -> Result<Bell, sqlx::Error> {
         Err(error) => return stop(conn, &row.name, &error.to_string()).await,
     };
     if missed {
-        tracing::warn!(schedule = %row.name, planned = %row.next_at, fired = fire.len(), "planned moments were missed");
+        tracing::warn!(schedule = %row.name, planned_at = %row.next_at, count = fire.len(), "planned moments were missed");
     }
     let new = fire.len() - made.existing.len();
     metrics::schedule_fired(&row.name, new, missed);
@@ -141,7 +141,7 @@ async fn fire(conn: &mut PgConnection, row: Row) -> Result<Bell, sqlx::Error> {
 async fn stop(conn: &mut PgConnection, name: &str, fault: &str) -> Result<Bell, sqlx::Error> {
     tracing::error!(
         schedule = name,
-        fault,
+        error = fault,
         "the schedule cannot be fired and stands still until it is put again"
     );
     sqlx::query!("update queue.schedule set next_at = null, fault = $2 where name = $1", name, fault)

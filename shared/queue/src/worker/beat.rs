@@ -62,7 +62,7 @@ pub(crate) async fn register(core: &Core, healthy: &Healthy) -> bool {
                 core.set_id(id);
                 healthy.send_replace(Some(Contact { since: Instant::now(), heard }));
                 metrics::connected(true);
-                tracing::info!(worker = %core.name, id = %id, "registered");
+                tracing::info!(worker = %core.name, worker_id = id.0, "registered");
                 return true;
             }
             Err(error) => core.failed("register", &error),
@@ -163,7 +163,7 @@ async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
     healthy.send_replace(Some(Contact { since, heard: answer.heard }));
     if !answer.alive {
         metrics::lease_lost();
-        tracing::warn!(worker = %core.name, id = %core.id(), "this worker was given up for dead; its tasks run elsewhere");
+        tracing::warn!(worker = %core.name, worker_id = core.id().0, "this worker was given up for dead; its tasks run elsewhere");
         core.stop_all(StopReason::LeaseLost);
         register(core, healthy).await;
         core.wake_all();
@@ -176,7 +176,7 @@ async fn beat(core: &Core, healthy: &Healthy) -> Result<(), sqlx::Error> {
             if stops.contains(token) {
                 entry.shared.stop(StopReason::Canceled);
             } else if known.contains(token) && !held.contains(token) && !entry.shared.wrote_itself() {
-                tracing::debug!(task = %entry.task, token, "the task is not ours any more");
+                tracing::debug!(task_id = entry.task.0, lease_token = token, "the task is not ours any more");
                 entry.shared.stop(StopReason::LeaseLost);
             }
         }
@@ -262,7 +262,7 @@ async fn hand_back_orphans(core: &Core, running: impl Iterator<Item = &Row>) -> 
     if orphans.is_empty() {
         return Ok(());
     }
-    tracing::warn!(worker = %core.name, tasks = orphans.len(), "tasks were claimed but never arrived; handed back");
+    tracing::warn!(worker = %core.name, count = orphans.len(), "tasks were claimed but never arrived; handed back");
     let mut session = core.watch.open().await?;
     let answer =
         tokio::time::timeout(core.longest_silence(), finish::again_many(&mut session, &orphans)).await;

@@ -111,10 +111,10 @@ async fn write_single(core: &Arc<Core>, mut item: Item, sessions: &Sessions, bel
     {
         let unrecordable = Ending::unrecordable(item.ending.word(), &error.to_string());
         if item.ending == unrecordable {
-            tracing::error!(worker = %core.name, task = %item.run.task_id(), %error, "not even its failure can be recorded");
+            tracing::error!(worker = %core.name, task_id = item.run.task_id().0, %error, "not even its failure can be recorded");
             return;
         }
-        tracing::warn!(worker = %core.name, task = %item.run.task_id(), %error, "the outcome cannot be recorded: failed");
+        tracing::warn!(worker = %core.name, task_id = item.run.task_id().0, %error, "the outcome cannot be recorded: failed");
         item.ending = unrecordable;
     }
 }
@@ -157,7 +157,7 @@ async fn write_all(
             core.failed("complete", &error);
         }
         if core.ending.is_cancelled() {
-            tracing::warn!(tasks = items.len(), "ends of runs were not recorded; the tasks will run again");
+            tracing::warn!(count = items.len(), "ends of runs were not recorded; the tasks will run again");
             return Ok(());
         }
         backoff.pause().await;
@@ -277,7 +277,7 @@ impl Single {
             Self::HandlersAfterAll(word) => metrics::ended(kind, word, 1),
             Self::Refused => {
                 metrics::refused(kind);
-                tracing::warn!(worker = %core.name, task = %item.run.task_id(), token = %item.run.token(), outcome = word, "a late outcome was refused: the lease was lost");
+                tracing::warn!(worker = %core.name, task_id = item.run.task_id().0, lease_token = item.run.token().0, outcome = word, "a late outcome was refused: the lease was lost");
             }
         }
         Bell::silent()

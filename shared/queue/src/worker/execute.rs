@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::{
     ending::End,
     handler::Completion,
+    lack::{NO_HANDLER, NO_VERSION},
     metrics,
     outcome::{Done, Failure, Outcome},
     retry::RetryPolicy,
@@ -80,14 +81,20 @@ pub(crate) async fn execute(core: Arc<Core>, lane: Arc<Lane>, ended: mpsc::Sende
 fn stranger(core: &Core, run: &Run, newest: Option<i16>) -> Outcome {
     let (name, kind, version) = (&core.name, run.kind(), run.version());
     let why = match newest {
-        None => format!("worker {name} has no handler for {kind}"),
+        None => format!("worker {name}{NO_HANDLER}{kind}"),
         Some(newest) => {
-            format!("worker {name} knows {kind} payloads up to version {newest}, this one has {version}")
+            format!("worker {name} knows {kind}{NO_VERSION}{newest}, this one has {version}")
         }
     };
-    metrics::unknown(kind);
+    metrics::unknown();
     if core.is_new_stranger(kind, version) {
-        tracing::warn!(task = %run.task_id(), kind, version, why, "a task that nobody here can do; parked");
+        tracing::warn!(
+            task_id = run.task_id().0,
+            kind,
+            version,
+            why,
+            "a task that nobody here can do; parked"
+        );
     }
     Outcome::park_in(UNKNOWN_KIND, why)
 }

@@ -61,7 +61,7 @@ async fn expire_all(core: &Core) -> Result<(), sqlx::Error> {
                         Ok(ended) if ended.is_empty() => left.push(id),
                         Ok(_) => {}
                         Err(error) if is_of_one_row(&error) => {
-                            tracing::warn!(worker = %core.name, task = id, %error, "a late task cannot be ended now; the others are");
+                            tracing::warn!(worker = %core.name, task_id = id, %error, "a late task cannot be ended now; the others are");
                             metrics::database_error("expire");
                             left.push(id);
                         }
@@ -102,7 +102,7 @@ async fn expire(core: &Core, late: &[i64]) -> Result<Vec<i64>, sqlx::Error> {
     let row = core.watch.close(session, answer, PATIENCE).await?;
     let count = row.ended.len();
     if count > 0 {
-        tracing::warn!(worker = %core.name, tasks = count, "tasks were not done by their deadline: failed");
+        tracing::warn!(worker = %core.name, count, "tasks were not done by their deadline: failed");
         metrics::expired(count as u64);
         let bell = Bell::of(row.ring);
         for lane in core.lanes.iter().filter(|lane| bell.names(&lane.queue)) {

@@ -76,7 +76,7 @@ async fn round(core: &Core, interval: Duration, heard: DateTime<Utc>) -> Result<
     let mine = core.watch.close(session, answer, core.lease).await?;
     let Some(dead) = mine else { return Ok(()) };
     if dead > 0 {
-        tracing::warn!(worker = %core.name, dead, "workers did not renew their lease");
+        tracing::warn!(worker = %core.name, count = dead, "workers did not renew their lease");
     }
     rescue_all(core).await
 }
@@ -144,7 +144,7 @@ fn passed_over(core: &Core, lost: &Lost, error: sqlx::Error) -> Result<Bell, sql
     if !is_of_one_row(&error) {
         return Err(error);
     }
-    tracing::warn!(worker = %core.name, task = lost.id, %error, "a lost task cannot be rescued now; the others are");
+    tracing::warn!(worker = %core.name, task_id = lost.id, %error, "a lost task cannot be rescued now; the others are");
     metrics::database_error("reap");
     Ok(Bell::silent())
 }
@@ -221,10 +221,18 @@ async fn give_back(core: &Core, lost: &[Lost]) -> Result<Bell, sqlx::Error> {
     let answer = tokio::time::timeout(core.lease, asked).await;
     let moved = core.watch.close(session, answer, core.lease).await?;
     // Rows that somebody holds are passed over; the next round finds them again, if they are still lost.
-    let why = |id| lost.iter().find(|lost| lost.id == id).map_or("unknown", |lost| outcome(lost).as_str());
     for row in &moved {
-        tracing::warn!(task = row.id, token = row.token, why = why(row.id), "rescued a task");
-        metrics::rescued(why(row.id), 1);
+        let Some(lost) = lost.iter().find(|lost| lost.id == row.id) else { continue };
+        let outcome = outcome(lost).as_str();
+        // Nobody else can tell how this attempt ended.
+        tracing::warn!(
+            task_id = lost.id,
+            attempt = lost.attempt,
+            lease_token = lost.token,
+            outcome,
+            "rescued a task"
+        );
+        metrics::rescued(outcome, 1);
     }
     Ok(Bell::of(moved.into_iter().map(|row| row.queue)))
 }
@@ -248,9 +256,10 @@ async fn end_it(core: &Core, lost: &Lost) -> Result<Bell, sqlx::Error> {
     let ring = core.work.close(session, answer, core.lease).await?;
     if ring.is_some() {
         tracing::warn!(
-            task = lost.id,
-            token = lost.token,
+            task_id = lost.id,
+            lease_token = lost.token,
             attempt = lost.attempt,
+            outcome = outcome(lost).as_str(),
             state = state.as_str(),
             "ended a task whose worker was lost"
         );

@@ -66,6 +66,7 @@ pub struct OpenBreaker {
 
 /// Which breaker.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WhichBreaker {
     /// `replicate`.
     pub provider: String,

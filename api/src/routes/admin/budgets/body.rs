@@ -169,6 +169,7 @@ pub fn refused(why: NoBudget) -> ApiError {
 
 /// Which budget.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WhichBudget {
     /// `all`, `client`, `campaign` or `job`.
     pub scope: String,

@@ -1,7 +1,7 @@
 //! POST /admin/keys.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use secrecy::ExposeSecret;
 use spool_db::clients;
@@ -13,6 +13,7 @@ use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::ApiError;
 use crate::extract::json::ApiJson;
+use crate::idempotency::HoldsSecret;
 use crate::state::AppState;
 use crate::validation::Invalid;
 
@@ -23,7 +24,7 @@ pub async fn create(
     State(state): State<AppState>,
     caller: Caller,
     ApiJson(body): ApiJson<CreateKey>,
-) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
+) -> Result<(StatusCode, Extension<HoldsSecret>, Json<CreatedKey>), ApiError> {
     let wanted = body.check(state.clock.now())?;
     let mut entropy = [0; ENTROPY_BYTES];
     rand::fill(&mut entropy);
@@ -53,7 +54,7 @@ pub async fn create(
     let stored = stored.ok_or_else(|| ApiError::internal("the key that was just stored is not there"))?;
     audit::about("key", token.id());
     commit(transaction).await?;
-    tracing::info!(key = token.id(), by = caller.key_id, "a key was made");
+    tracing::info!(key_id = token.id(), by = caller.key_id, "a key was made");
     let key = token.reveal().expose_secret().to_owned();
-    Ok((StatusCode::CREATED, Json(CreatedKey { data: stored.into(), key })))
+    Ok((StatusCode::CREATED, Extension(HoldsSecret), Json(CreatedKey { data: stored.into(), key })))
 }

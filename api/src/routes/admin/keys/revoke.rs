@@ -24,6 +24,6 @@ pub async fn revoke(
     }
     commit(transaction).await?;
     state.key_cache.forget(&id);
-    tracing::info!(key = id, by = caller.key_id, "a key was revoked");
+    tracing::info!(key_id = id, by = caller.key_id, "a key was revoked");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -142,6 +142,7 @@ pub fn model(invalid: &mut Invalid, name: Option<String>) -> String {
 
 /// Which limit.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct WhichLimit {
     /// `replicate`.
     pub provider: String,

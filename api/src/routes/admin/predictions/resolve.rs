@@ -84,7 +84,7 @@ pub async fn resolve(
     let woken = control::wake(&mut transaction, TaskId(task_id)).await.map_err(ApiError::internal)?;
     commit(transaction).await?;
     state.db.ring(woken.bell).await;
-    tracing::warn!(prediction.id = %id, by = caller.key_id, word = ?body.word, "an operator's word on a prediction in doubt");
+    tracing::warn!(prediction_id = %id, by = caller.key_id, outcome = ?body.word, "an operator's word on a prediction in doubt");
     Ok((status, Json(answer)))
 }
 

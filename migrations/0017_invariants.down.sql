@@ -1,0 +1,2 @@
+DROP INDEX webhook_deliveries_newest;
+DROP TABLE invariants;

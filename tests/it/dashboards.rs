@@ -1,0 +1,158 @@
+//! Every question of every panel, asked of a real Prometheus and a real Postgres after a real run under load.
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row};
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+use system_tests::prometheus::{Prometheus, has_data};
+use system_tests::receiver::Receiver;
+use system_tests::system::{Options, System, command, program};
+use system_tests::wait;
+
+/// Two scrapes of everything that comes after the load, recording rules, and a rate over them.
+const SETTLED: Duration = Duration::from_secs(240);
+/// Of a job that has ended, nothing is left in the queue.
+const EMPTY: [&str; 1] = ["In the queue"];
+
+async fn questions() -> Vec<Value> {
+    let output = command(program("spool-dashboards")).arg("questions").output().await.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("a list")
+}
+
+/// Jobs with music, one of an order that was bought before, and troubles on the way: a 429, a failed render, an output that does not come
+/// at once. Callers look at them in every way. The number of a job that had trouble.
+async fn load(system: &System, receiver: &Receiver) -> i64 {
+    system.post("/api/v3/webhooks/endpoints", json!({"url": receiver.url("/all")})).await;
+    for rule in [
+        json!({"match": {"route": "create"}, "times": 1, "fault": {"kind": "throttle", "retry_after": 1}}),
+        json!({"match": {"model": "google/veo-3.1-fast"}, "times": 1,
+               "fault": {"kind": "fail", "error": "Prediction interrupted; please retry (code: PA)", "charge": "none"}}),
+        json!({"times": 1, "fault": {"kind": "download_error", "status": 503}}),
+    ] {
+        system.fault(rule).await;
+    }
+    let campaign = system.campaign().await;
+    let troubled =
+        system.approved_job(&campaign, json!({"num_pairs": 2, "resolution": "720p", "music": true})).await;
+    assert_eq!(system.finished(troubled).await["status"], "completed");
+    let again = system
+        .approved_job(&campaign, json!({"num_pairs": 2, "resolution": "720p", "music": true, "reuse": true}))
+        .await;
+    // Each worker ends more than one, for rates begin with the second.
+    for _ in 0..2 {
+        let more = system.approved_job(&campaign, json!({"num_pairs": 1, "resolution": "720p"})).await;
+        assert_eq!(system.finished(more).await["status"], "completed");
+    }
+    for path in ["/api/v3/jobs", "/api/v3/nothing", "/api/v3/admin/spend?by=day"] {
+        system.request(reqwest::Method::GET, path, None).await;
+    }
+    system.get(&format!("/api/v3/jobs/{again}?wait=1s")).await;
+    assert_eq!(system.finished(again).await["status"], "completed");
+    let url = format!("{}/api/v3/clients", system.ready.api);
+    let request =
+        system.http.post(url).header("x-api-key", &system.ready.key).header("idempotency-key", "once");
+    request.json(&json!({"name": "Keyed"})).send().await.expect("an answer");
+    system.video(troubled).await;
+    troubled
+}
+
+/// A panel that says so when there is nothing to show need not have data for each of its questions.
+fn has_fallback(questions: &[Value], question: &Value) -> bool {
+    questions.iter().any(|other| {
+        other["dashboard"] == question["dashboard"]
+            && other["panel"] == question["panel"]
+            && other["query"] == "vector(0)"
+    })
+}
+
+/// A question on its way.
+struct Asked {
+    index: usize,
+    dashboard: String,
+    panel: String,
+    query: String,
+}
+
+impl Asked {
+    fn new(index: usize, question: &Value) -> Self {
+        let text = |member: &str| question[member].as_str().expect("a text").to_owned();
+        Self { index, dashboard: text("dashboard"), panel: text("panel"), query: text("query") }
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}: {}", self.dashboard, self.panel, self.query)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_panel_has_data_after_a_run_under_load() {
+    let receiver = Receiver::start().await;
+    let env = vec![receiver.env(), ("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into())];
+    let system = System::start(&Options { workers: 2, speed: 60.0, cheap_media: true, env }).await;
+    let prometheus = Prometheus::watching(&system).await;
+    let job = load(&system, &receiver).await;
+    let mut all = questions().await;
+    assert!(all.len() > 100, "only {} questions", all.len());
+
+    let asked: Vec<Asked> =
+        all.iter().enumerate().map(|(index, question)| Asked::new(index, question)).collect();
+    let answers = wait::for_each(SETTLED, asked, async |asked| {
+        let question = &all[asked.index];
+        if question["source"] == "postgres" {
+            return Some(rows(&system, &asked.query, job, EMPTY.contains(&asked.panel.as_str())).await);
+        }
+        let series = prometheus.range(&asked.query).await;
+        (has_fallback(&all, question) || has_data(&series)).then_some(series)
+    })
+    .await;
+    for (asked, answer) in answers {
+        all[asked.index]["answer"] = Value::Array(answer);
+    }
+    if let Ok(folder) = std::env::var("SPOOL_TEST_PICTURES") {
+        pictures(&all, Path::new(&folder)).await;
+    }
+    system.stop().await;
+}
+
+/// What Postgres answers, each row as an object of texts.
+async fn rows(system: &System, query: &str, job: i64, may_be_empty: bool) -> Vec<Value> {
+    let pool = system.database().await;
+    let as_json = format!("SELECT to_jsonb(answer)::text AS row FROM ({query}) answer");
+    #[expect(clippy::disallowed_methods, reason = "the query is the panel's")]
+    let asked = sqlx::query(AssertSqlSafe(as_json)).bind(job.to_string()).fetch_all(&pool).await;
+    let rows = asked.unwrap_or_else(|error| panic!("{error} in {query}"));
+    assert!(may_be_empty || !rows.is_empty(), "nothing: {query}");
+    rows.iter().map(|row| serde_json::from_str(&row.get::<String, _>(0)).expect("JSON")).collect()
+}
+
+/// One picture of each dashboard.
+async fn pictures(answers: &[Value], folder: &Path) {
+    std::fs::create_dir_all(folder).expect("a folder");
+    let path = folder.join("answers.json");
+    std::fs::write(&path, serde_json::to_vec(answers).expect("JSON")).expect("written");
+    let drawn = command(program("spool-dashboards"))
+        .arg("draw")
+        .arg(&path)
+        .arg(folder)
+        .output()
+        .await
+        .expect("it runs");
+    assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
+    for entry in std::fs::read_dir(folder).expect("a folder") {
+        let script = entry.expect("an entry").path();
+        if script.extension().is_some_and(|kind| kind == "gp") {
+            let output = command("gnuplot").arg(&script).current_dir(folder).output().await;
+            let output = output.expect("gnuplot is installed: apt-get install gnuplot-nox");
+            assert!(
+                output.status.success(),
+                "{}: {}",
+                script.display(),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+    }
+}
