@@ -72,13 +72,14 @@ impl Database {
 /// who did it, in the same transaction. For a request with an `Idempotency-Key` it commits together with the answer (see
 /// [`crate::idempotency`]).
 pub async fn commit(mut transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
-    if let Some(change) = audit::take() {
+    let change = audit::take();
+    if let Some(request) = KeyedRequest::current() {
+        return request.keep(transaction, change).await;
+    }
+    if let Some(change) = change {
         spool_db::audit::append(&mut transaction, &change).await?;
     }
-    match KeyedRequest::current() {
-        Some(request) => request.keep(transaction).await,
-        None => transaction.commit().await.map_err(unavailable),
-    }
+    transaction.commit().await.map_err(unavailable)
 }
 
 fn unavailable(error: sqlx::Error) -> ApiError {

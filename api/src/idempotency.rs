@@ -11,6 +11,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use spool_db::audit::Change;
 use spool_db::idempotency::{self, Entry, Stored, Use};
 use spool_queue::Bell;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -42,6 +43,8 @@ pub struct KeyedRequest {
 struct Progress {
     /// What the handler has committed, kept open until there is an answer.
     open: Option<Transaction<'static, Postgres>>,
+    /// What it changes, until that is noted: by the statement that records the answer, for one round trip is less than two.
+    change: Option<Change>,
     /// What to tell the workers once all of it is committed.
     bell: Bell,
     /// Something was committed for good without the answer.
@@ -95,9 +98,15 @@ impl KeyedRequest {
     }
 
     /// What the handler has committed becomes durable together with the answer, or when the handler goes on to something else.
-    pub async fn keep(&self, transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
+    pub async fn keep(
+        &self,
+        transaction: Transaction<'static, Postgres>,
+        change: Option<Change>,
+    ) -> Result<(), ApiError> {
         self.settle().await?;
-        self.progress.lock().await.open = Some(transaction);
+        let mut progress = self.progress.lock().await;
+        progress.open = Some(transaction);
+        progress.change = change;
         Ok(())
     }
 
@@ -105,8 +114,10 @@ impl KeyedRequest {
     pub async fn settle(&self) -> Result<(), ApiError> {
         let mut progress = self.progress.lock().await;
         let Some(mut transaction) = progress.open.take() else { return Ok(()) };
+        // The first commit has all that there is to note.
+        let change = progress.change.take();
         if !progress.begun {
-            idempotency::record(&mut transaction, &self.this, None).await?;
+            idempotency::record(&mut transaction, &self.this, None, change.as_ref()).await?;
         }
         transaction.commit().await.map_err(unavailable)?;
         progress.begun = true;
@@ -139,7 +150,7 @@ impl KeyedRequest {
             location: text(header::LOCATION),
             body: parts.extensions.get::<HoldsSecret>().is_none().then(|| body.to_vec()),
         };
-        idempotency::record(&mut transaction, &self.this, Some(&answer)).await?;
+        idempotency::record(&mut transaction, &self.this, Some(&answer), progress.change.as_ref()).await?;
         transaction.commit().await.map_err(unavailable)?;
         std::mem::take(&mut progress.bell).ring(pool).await;
         metrics::idempotency("new");

@@ -2,7 +2,7 @@
 //! A key that is revoked or expires elsewhere is refused after that moment; one that this process revokes, at once.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use spool_db::keys::{Authenticated, KeyToken};
@@ -13,7 +13,7 @@ pub const LIFE: Duration = Duration::from_millis(750);
 const MOST: usize = 10_000;
 
 /// By the digest of the whole key, so that a wrong secret finds nothing.
-type Known = HashMap<[u8; 32], (Instant, Authenticated)>;
+type Known = HashMap<[u8; 32], (Instant, Arc<Authenticated>)>;
 
 #[derive(Debug)]
 pub struct KeyCache {
@@ -26,14 +26,14 @@ impl KeyCache {
         Self { life, known: Mutex::default() }
     }
 
-    pub fn get(&self, token: &KeyToken) -> Option<Authenticated> {
+    pub fn get(&self, token: &KeyToken) -> Option<Arc<Authenticated>> {
         let known = self.known();
         let (read_at, key) = known.get(&token.digest())?;
-        (read_at.elapsed() < self.life).then(|| key.clone())
+        (read_at.elapsed() < self.life).then(|| Arc::clone(key))
     }
 
     /// Keeps what was read after `asked`.
-    pub fn keep(&self, token: &KeyToken, asked: Instant, key: Authenticated) {
+    pub fn keep(&self, token: &KeyToken, asked: Instant, key: Arc<Authenticated>) {
         let mut known = self.known();
         if known.len() >= MOST {
             known.retain(|_, (read_at, _)| read_at.elapsed() < self.life);
@@ -77,8 +77,8 @@ mod tests {
         let wrong = KeyToken::mint(same_id);
         assert_eq!(token.id(), wrong.id());
         assert_eq!(cache.get(&token), None);
-        cache.keep(&token, asked, key(&token));
-        assert_eq!(cache.get(&token), Some(key(&token)));
+        cache.keep(&token, asked, Arc::new(key(&token)));
+        assert_eq!(cache.get(&token).as_deref(), Some(&key(&token)));
         assert_eq!(cache.get(&wrong), None, "another secret");
         cache.forget("another");
         assert!(cache.get(&token).is_some());
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(cache.get(&token), None);
 
         let forgetful = KeyCache::new(Duration::ZERO);
-        forgetful.keep(&token, asked, key(&token));
+        forgetful.keep(&token, asked, Arc::new(key(&token)));
         assert_eq!(forgetful.get(&token), None);
     }
 }

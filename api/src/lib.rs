@@ -35,6 +35,7 @@ pub mod origin;
 pub mod page;
 pub mod readiness;
 pub mod receive;
+pub mod recent;
 pub mod router;
 pub mod routes;
 pub mod serve;

@@ -1,8 +1,11 @@
 //! Where the API's metrics are counted. They are declared, with their meaning, in `spool_telemetry::vocabulary`.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use http::Method;
+use metrics::{Counter, Histogram};
 use spool_telemetry::names;
 
 /// An answer that was held until there was news: its time says nothing of how quick we are.
@@ -22,12 +25,44 @@ pub fn request_done(method: &Method, route: &str, status: u16, elapsed: Option<D
         Method::OPTIONS => "OPTIONS",
         _ => "OTHER",
     };
-    let (route, status) = (route.to_owned(), status.to_string());
-    metrics::counter!(names::HTTP_REQUESTS, "route" => route.clone(), "method" => method, "status" => status)
-        .increment(1);
-    if let Some(elapsed) = elapsed {
-        metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => method)
-            .record(elapsed.as_secs_f64());
+    SERIES.with_borrow_mut(|series| {
+        let of_route = match series.get_mut(route) {
+            Some(of_route) => of_route,
+            None => series.entry(route.to_owned()).or_default(),
+        };
+        let known = of_route.iter().position(|one| one.method == method && one.status == status);
+        let at = known.unwrap_or_else(|| {
+            of_route.push(Series::new(route, method, status));
+            of_route.len() - 1
+        });
+        of_route[at].requests.increment(1);
+        if let Some(elapsed) = elapsed {
+            of_route[at].seconds.record(elapsed.as_secs_f64());
+        }
+    });
+}
+
+thread_local! {
+    /// By route: to find a series by its labels takes longer than to count in it. There are few routes, methods and statuses.
+    static SERIES: RefCell<HashMap<String, Vec<Series>>> = RefCell::default();
+}
+
+struct Series {
+    method: &'static str,
+    status: u16,
+    requests: Counter,
+    seconds: Histogram,
+}
+
+impl Series {
+    fn new(route: &str, method: &'static str, status: u16) -> Self {
+        let (route, code) = (route.to_owned(), status.to_string());
+        Self {
+            method,
+            status,
+            requests: metrics::counter!(names::HTTP_REQUESTS, "route" => route.clone(), "method" => method, "status" => code),
+            seconds: metrics::histogram!(names::HTTP_REQUEST_SECONDS, "route" => route, "method" => method),
+        }
     }
 }
 

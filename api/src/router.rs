@@ -1,4 +1,4 @@
-//! The whole list of addresses, by who may knock, and the layers around them, outermost last.
+//! The whole list of addresses, by who may knock, and the layers around them.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,9 +13,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use crate::layers::{
-    api_key, headers, idempotency, link, own_writes, panic, problem, request_id, request_log,
-};
+use crate::layers::{api_key, edge, headers, link, panic};
 use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
 use crate::openapi::{self, Door};
 use crate::routes::openapi::Document;
@@ -182,9 +180,6 @@ pub fn document() -> OpenApi {
 pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Error> {
     let by_method = middleware::from_fn_with_state(state.clone(), api_key::by_method);
     let admin = middleware::from_fn_with_state(state.clone(), api_key::admin);
-    // Around the handlers, within the key check: a key of theirs is theirs alone.
-    let idempotent = middleware::from_fn_with_state(state.clone(), idempotency::layer);
-    let own_writes = middleware::from_fn_with_state(state.clone(), own_writes::layer);
     let link_or_key = middleware::from_fn_with_state(state.clone(), link::link_or_key);
     let link_only = middleware::from_fn_with_state(state.clone(), link::link_only);
 
@@ -197,27 +192,19 @@ pub fn app(state: AppState, metrics: Metrics) -> Result<Router, serde_json::Erro
     let document = Arc::new(Document { text, tag });
 
     let routes: Router<AppState> = Router::new()
-        .merge(open())
-        .merge(
-            Router::from(keyed())
-                .route_layer(idempotent.clone())
-                .route_layer(own_writes)
-                .route_layer(by_method),
-        )
+        .merge(Router::from(open()).route_layer((Extension(document), Extension(metrics))))
+        .merge(Router::from(keyed()).route_layer(by_method))
         .merge(Router::from(keyed_or_linked()).route_layer(link_or_key))
         .merge(Router::from(linked()).route_layer(link_only))
-        .merge(Router::from(administered()).route_layer(idempotent).route_layer(admin));
+        .merge(Router::from(administered()).route_layer(admin));
 
-    Ok(routes
-        .with_state(state)
-        .layer(Extension(document))
-        .layer(Extension(metrics))
-        .layer(DefaultBodyLimit::max(MOST_JSON_BYTES))
-        .layer(CatchPanicLayer::custom(panic::respond))
-        .layer(middleware::from_fn(problem::layer))
+    // Outermost first, and all in one: the router copies each layer, with all below it, for every request.
+    let around = (
+        middleware::from_fn_with_state(tls, edge::layer),
         // Before any key is asked for: a browser's preflight has none.
-        .layer(cors)
-        .layer(middleware::from_fn_with_state(tls, headers::layer))
-        .layer(middleware::from_fn(request_log::layer))
-        .layer(middleware::from_fn(request_id::layer)))
+        cors,
+        CatchPanicLayer::custom(panic::respond),
+        DefaultBodyLimit::max(MOST_JSON_BYTES),
+    );
+    Ok(routes.with_state(state).layer(around))
 }

@@ -30,6 +30,7 @@ use crate::key_rates::KeyRates;
 use crate::links::Links;
 use crate::metrics::OpenStream;
 use crate::older_settings;
+use crate::recent::{self, Recent};
 use crate::router::app;
 use crate::state::{AppState, Parts};
 use crate::webhook_secret::WebhookSecret;
@@ -176,6 +177,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
             account,
         ),
         feed: Feed::new(feed::LIFE),
+        recent: Recent::new(recent::LIFE),
         key_rates: KeyRates::new(args.callers.key_requests_per_minute),
         key_cache: KeyCache::new(key_cache::LIFE),
         cors: args.callers.cors_origins.clone(),

@@ -15,6 +15,7 @@ use crate::feed::Feed;
 use crate::key_cache::KeyCache;
 use crate::key_rates::KeyRates;
 use crate::links::Links;
+use crate::recent::Recent;
 use crate::webhook_secret::WebhookSecret;
 
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct Parts {
     pub webhook_secret: WebhookSecret,
     /// What is known of jobs without asking.
     pub feed: Feed,
+    /// What is only shown, and may be a moment old.
+    pub recent: Recent,
     pub key_rates: KeyRates,
     pub key_cache: KeyCache,
     /// Web pages that may call.

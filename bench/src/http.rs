@@ -24,6 +24,8 @@ type Outcome<T> = Result<T, BoxError>;
 
 /// Jobs that are polled in turns.
 const JOBS: usize = 100;
+/// Campaigns that jobs are created in, in turns: those of one campaign wait for each other, as their names count up.
+const CAMPAIGNS: usize = 50;
 
 /// The API under load.
 #[derive(Debug, Args)]
@@ -78,27 +80,33 @@ impl Http {
             jobs.push(job["job_id"].as_i64().ok_or("no job id")?);
         }
         let tags = tags(&api, &jobs).await?;
+        let mut orders = Vec::new();
+        for number in 1..=CAMPAIGNS {
+            orders.push(self::order(&api.campaign_of(&format!("Created {number}"), &self.photos, 2).await?));
+        }
 
         let polled = |base: &str, prefix: &str, with_tags: bool| wrk::Load {
             base: base.to_owned(),
             key: self.key.clone(),
             script: wrk::gets(prefix, &jobs, with_tags.then_some(tags.as_slice())),
         };
-        let created = |base: &str, path: &str, run: u32| wrk::Load {
+        let created = |base: &str, path: &str, orders: &[Value], run: String| wrk::Load {
             base: base.to_owned(),
             key: self.key.clone(),
-            script: wrk::posts(path, &order, &format!("bench-{}-{run}", std::process::id())),
+            script: wrk::posts(path, orders, &format!("bench-{}-{run}", std::process::id())),
         };
+        let (one, path) = (&orders[..1], "/api/v3/jobs/from-image-pairs");
         for round in 0..self.rounds {
             for (work, load) in [
                 (Work::OneRow, polled(&least, "/jobs/", false)),
                 (Work::Poll, polled(&self.api, "/api/v3/jobs/", false)),
                 (Work::PollUnchanged, polled(&self.api, "/api/v3/jobs/", true)),
-                (Work::OneInsert, created(&least, "/jobs", round)),
-                (Work::Create, created(&self.api, "/api/v3/jobs/from-image-pairs", round)),
+                (Work::OneInsert, created(&least, "/jobs", one, round.to_string())),
+                (Work::Create, created(&self.api, path, &orders, format!("{round}-many"))),
+                (Work::CreateInOne, created(&self.api, path, one, format!("{round}-one"))),
             ] {
                 let rate = load.run(self.connections, self.seconds).await?;
-                println!("{:<44} {:>9.0} a second, p99 {:.1} ms", work.name(), rate.per_second, rate.p99_ms);
+                println!("{:<64} {:>9.0} a second, p99 {:.1} ms", work.name(), rate.per_second, rate.p99_ms);
                 figures.add(work, rate);
             }
         }

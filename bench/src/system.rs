@@ -36,17 +36,24 @@ impl Api {
 
     /// A client and a campaign with the photos of a folder; the campaign's id.
     pub(crate) async fn campaign(&self, name: &str, photos: &Path) -> Outcome<String> {
+        self.campaign_of(name, photos, usize::MAX).await
+    }
+
+    /// The same with at most so many photos.
+    pub(crate) async fn campaign_of(&self, name: &str, photos: &Path, most: usize) -> Outcome<String> {
         let client = self.post("/api/v3/clients", json!({"name": name})).await?;
         let client = client["data"]["id"].as_str().ok_or("no client id")?.to_owned();
         let campaign = self.post("/api/v3/campaigns", json!({"name": name, "client_id": client})).await?;
         let campaign = campaign["data"]["id"].as_str().ok_or("no campaign id")?.to_owned();
-        for entry in std::fs::read_dir(photos)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|kind| kind == "jpg") {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let part = Part::bytes(std::fs::read(&path)?).file_name(name).mime_str("image/jpeg")?;
-                self.upload(&campaign, part).await?;
-            }
+        let mut paths: Vec<_> = std::fs::read_dir(photos)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        paths.retain(|path| path.extension().is_some_and(|kind| kind == "jpg"));
+        paths.sort();
+        for path in paths.iter().take(most) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let part = Part::bytes(std::fs::read(path)?).file_name(name).mime_str("image/jpeg")?;
+            self.upload(&campaign, part).await?;
         }
         Ok(campaign)
     }

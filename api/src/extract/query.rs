@@ -21,6 +21,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
 }
 
 fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
+    if query.is_empty() {
+        return read(&Uri::from_static("/"));
+    }
     let mut pairs: Vec<(String, String)> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if value.contains('\0') {
@@ -37,7 +40,11 @@ fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiError> {
         .path_and_query(format!("/?{tidy}"))
         .build()
         .map_err(|error| refused(&error.to_string()))?;
-    match Query::<T>::try_from_uri(&uri) {
+    read(&uri)
+}
+
+fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiError> {
+    match Query::<T>::try_from_uri(uri) {
         Ok(Query(value)) => Ok(value),
         Err(rejection) => Err(refused(&rejection.body_text())),
     }

@@ -1,5 +1,5 @@
 //! Answers to status polls, as they were written. Many polls at once read the rows once; a change takes the answer away; and an answer
-//! that nobody vouches for ends by itself.
+//! that is no longer young is looked at again, which is much less than writing it anew.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
+use spool_db::job_mark::Mark;
 use spool_job::state::JobState;
 use tokio::sync::OnceCell;
 use uuid::Uuid;
@@ -28,19 +29,30 @@ pub struct Answer {
     pub tag: HeaderValue,
     /// When the links in it end, in seconds since 1970; 0 when it holds none.
     pub links_end: i64,
+    /// Of what it was made from.
+    pub mark: Mark,
     pub body: Bytes,
 }
 
 /// The job, and whether the caller may know what all clients have spent together.
 pub type Key = (i64, bool);
 
-type Made = Result<Option<Arc<Answer>>, ApiError>;
+pub type Made = Result<Option<Arc<Answer>>, ApiError>;
 
 #[derive(Debug)]
 struct Cell {
     /// Before its rows were read.
     born: Instant,
     made: OnceCell<Made>,
+}
+
+/// What is there for a poll.
+struct Lookup {
+    cell: Arc<Cell>,
+    /// Its answer is to be made.
+    is_new: bool,
+    /// The answer of the cell before it, where that may still hold.
+    earlier: Option<Arc<Answer>>,
 }
 
 #[derive(Debug)]
@@ -61,23 +73,24 @@ impl Answers {
         (vouched || cell.born.elapsed() < self.life).then_some(answer)
     }
 
-    /// The answer: what is kept if it is young (or `vouched` for, and the job has ended), else what `make` reads, once for all who ask
-    /// meanwhile. An answer whose links end at another time than `links_end` is not used.
+    /// The answer: what is kept if it is young (or `vouched` for, and the job has ended), else what `make` makes, once for all who ask
+    /// meanwhile; it is given the one that is no longer young, to see whether it still holds. An answer whose links end at another time
+    /// than `links_end` is not used.
     pub async fn get<F>(
         &self,
         key: Key,
         vouched: bool,
         links_end: i64,
-        make: impl FnOnce() -> F,
-    ) -> Result<Option<Arc<Answer>>, ApiError>
+        make: impl FnOnce(Option<Arc<Answer>>) -> F,
+    ) -> Made
     where
-        F: Future<Output = Result<Option<Answer>, ApiError>>,
+        F: Future<Output = Made>,
     {
-        let (cell, is_new) = self.cell(key, vouched, links_end);
+        let Lookup { cell, is_new, earlier } = self.cell(key, vouched, links_end);
         let was_made = cell.made.initialized();
-        let made =
-            cell.made.get_or_init(|| async move { make().await.map(|found| found.map(Arc::new)) }).await;
+        let made = cell.made.get_or_init(|| make(earlier.clone())).await;
         metrics::status_cache(match (is_new, was_made) {
+            (true, _) if holds(earlier.as_ref(), made) => "revalidated",
             (true, _) => "miss",
             (false, true) => "hit",
             (false, false) => "joined",
@@ -99,21 +112,22 @@ impl Answers {
         self.cells().clear();
     }
 
-    /// The cell to use, and whether it is a new one.
-    fn cell(&self, key: Key, vouched: bool, links_end: i64) -> (Arc<Cell>, bool) {
+    fn cell(&self, key: Key, vouched: bool, links_end: i64) -> Lookup {
         let mut cells = self.cells();
+        let mut earlier = None;
         if let Some(cell) = cells.get(&key) {
             let is_young = cell.born.elapsed() < self.life;
             let usable = match cell.made.get() {
                 None => is_young,
                 Some(Ok(Some(answer))) => {
-                    (is_young || (vouched && answer.state.is_final()))
-                        && (answer.links_end == 0 || answer.links_end == links_end)
+                    let links_stand = answer.links_end == 0 || answer.links_end == links_end;
+                    earlier = links_stand.then(|| Arc::clone(answer));
+                    links_stand && (is_young || (vouched && answer.state.is_final()))
                 }
                 Some(_) => false,
             };
             if usable {
-                return (Arc::clone(cell), false);
+                return Lookup { cell: Arc::clone(cell), is_new: false, earlier: None };
             }
         }
         if cells.len() >= MOST {
@@ -121,7 +135,7 @@ impl Answers {
         }
         let cell = Arc::new(Cell { born: Instant::now(), made: OnceCell::new() });
         cells.insert(key, Arc::clone(&cell));
-        (cell, true)
+        Lookup { cell, is_new: true, earlier }
     }
 
     /// First what is of no use any more, then whatever lies there.
@@ -146,6 +160,11 @@ impl Answers {
     fn cells(&self) -> MutexGuard<'_, HashMap<Key, Arc<Cell>>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether what was made is the earlier answer itself.
+fn holds(earlier: Option<&Arc<Answer>>, made: &Made) -> bool {
+    matches!((earlier, made), (Some(earlier), Ok(Some(made))) if Arc::ptr_eq(earlier, made))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! No key is configured by default: without one in the database nobody gets in.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -15,6 +16,7 @@ use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
+use crate::layers::own_writes;
 use crate::layers::request_id::RequestId;
 use crate::state::AppState;
 
@@ -37,7 +39,9 @@ async fn check(state: &AppState, mut request: Request, next: Next, needed: Scope
             let mut response = if is_read(request.method()) {
                 next.run(request).await
             } else {
-                audit::noting(change(&caller, &request), next.run(request)).await
+                // It is noted, what it changes is seen here at once, and one that comes again is answered as before.
+                let change = change(&caller, &request);
+                audit::noting(change, own_writes::layer(state, request, next)).await
             };
             response.extensions_mut().insert(caller);
             response
@@ -62,10 +66,10 @@ pub async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
     };
     let per_minute =
         key.requests_per_minute.and_then(|count| u32::try_from(count).ok()).and_then(NonZeroU32::new);
-    Ok(Caller { scope: key.highest_scope(), key_id: key.id, client: key.client_id, per_minute })
+    Ok(Caller { scope: key.highest_scope(), key_id: key.id.clone(), client: key.client_id, per_minute })
 }
 
-async fn authenticate(state: &AppState, token: &KeyToken) -> Result<Authenticated, ApiError> {
+async fn authenticate(state: &AppState, token: &KeyToken) -> Result<Arc<Authenticated>, ApiError> {
     let asked = Instant::now();
     let key = keys::authenticate(&mut *state.db.read().await?, token).await?.ok_or_else(refused)?;
     if key.unseen {
@@ -73,7 +77,8 @@ async fn authenticate(state: &AppState, token: &KeyToken) -> Result<Authenticate
         keys::note_use(&mut transaction, &key.id).await?;
         commit(transaction).await?;
     }
-    state.key_cache.keep(token, asked, key.clone());
+    let key = Arc::new(key);
+    state.key_cache.keep(token, asked, Arc::clone(&key));
     Ok(key)
 }
 
@@ -95,7 +100,7 @@ fn change(caller: &Caller, request: &Request) -> Change {
     Change {
         key_id: caller.key_id.clone(),
         client_id: caller.client,
-        request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        request_id: RequestId::of(request).as_ref().to_owned(),
         method: request.method().to_string(),
         route,
         path,

@@ -1,8 +1,9 @@
 //! Headers that every answer carries so that a browser does nothing clever with it: caller-supplied media
 //! is never sniffed, framed, scripted or sent on as a referrer.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use std::future::Future;
+
+use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 
@@ -27,8 +28,11 @@ const ONLY_TLS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByTls(pub bool);
 
-pub async fn layer(State(tls): State<ByTls>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub async fn layer<F>(tls: ByTls, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let mut response = next(request).await;
     let headers = response.headers_mut();
     if tls.0 {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, ONLY_TLS);

@@ -1,7 +1,7 @@
 //! Takes the header `idempotency-key` of a POST and what it asks, and lets the handler run under them.
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, Method, header};
@@ -18,7 +18,7 @@ use crate::state::AppState;
 pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 const LONGEST: usize = 255;
 
-pub async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub async fn layer(state: &AppState, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(&HEADER) {
         return next.run(request).await;
     }

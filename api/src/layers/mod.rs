@@ -1,6 +1,7 @@
 //! What stands around every handler, one layer a file. Their order is in `router`.
 
 pub mod api_key;
+pub mod edge;
 pub mod headers;
 pub mod idempotency;
 pub mod link;

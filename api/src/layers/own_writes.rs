@@ -1,15 +1,15 @@
 //! Whoever changes a job through this process sees the change at once: what is kept of the job is forgotten before the answer goes out.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use crate::layers::api_key::is_read;
+use crate::layers::idempotency;
 use crate::state::AppState;
 
-pub async fn layer(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let changed = if is_read(request.method()) { None } else { job_of(request.uri().path()) };
-    let response = next.run(request).await;
+pub async fn layer(state: &AppState, request: Request, next: Next) -> Response {
+    let changed = job_of(request.uri().path());
+    let response = idempotency::layer(state, request, next).await;
     if let Some(job) = changed {
         state.feed.heard(job);
     }

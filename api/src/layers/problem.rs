@@ -1,9 +1,10 @@
 //! Writes the body of every refusal: ours ([`Refusal`] in the response's extensions) and those of axum and
 //! tower (404 and 405 of the router, 413 of the body limit), so that no caller ever sees another shape.
 
+use std::future::Future;
+
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -13,10 +14,13 @@ use crate::layers::request_log::Refused;
 
 pub const CONTENT_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn layer<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let instance = request.uri().path().to_owned();
-    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let mut response = next.run(request).await;
+    let request_id = RequestId::of(&request);
+    let mut response = next(request).await;
     let refusal = match response.extensions_mut().remove::<Refusal>() {
         Some(refusal) => refusal,
         None if is_foreign_error(&response) => foreign(response.status()),
@@ -33,7 +37,7 @@ pub async fn layer(request: Request, next: Next) -> Response {
         instance,
         code: refusal.code,
         details: refusal.details,
-        request_id,
+        request_id: request_id.as_ref().to_owned(),
         extra: refusal.extra,
     };
     write(response, &problem)

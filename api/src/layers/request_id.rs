@@ -1,7 +1,9 @@
 //! Every request has an id: the caller's when it is sane, else a new one. Every answer carries it.
 
+use std::future::Future;
+use std::sync::Arc;
+
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue};
 use uuid::Uuid;
@@ -12,13 +14,23 @@ const LONGEST: usize = 128;
 
 /// The id of this request, for logs and error bodies.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub String);
+pub struct RequestId(pub Arc<str>);
 
-pub async fn layer(mut request: Request, next: Next) -> Response {
+impl RequestId {
+    /// Of a request; empty outside of the layer.
+    pub fn of(request: &Request) -> Arc<str> {
+        request.extensions().get::<Self>().map_or_else(|| Arc::from(""), |id| Arc::clone(&id.0))
+    }
+}
+
+pub async fn layer<F>(mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let given = request.headers().get(&HEADER).and_then(|value| value.to_str().ok()).filter(|id| is_sane(id));
-    let id = given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned);
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    let id: Arc<str> = given.map_or_else(|| Arc::from(Uuid::now_v7().to_string()), Arc::from);
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let mut response = next(request).await;
     // Sane ids are visible ASCII, and so are ours.
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);

@@ -1,10 +1,10 @@
 //! One log line, one span and one set of metrics per request. The query string is never logged: it may hold a signature. Every line
 //! that is written while a request is answered carries its id.
 
+use std::future::Future;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::StatusCode;
 use spool_telemetry::traces::{self, Kind};
@@ -28,43 +28,70 @@ pub struct Refused {
     pub cause: Option<String>,
 }
 
-pub async fn layer(request: Request, next: Next) -> Response {
+pub async fn layer<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let started = Instant::now();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     // The pattern, not the path: labels must stay few.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |matched| matched.as_str().to_owned());
-    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let request_id = RequestId::of(&request);
     // Of the highest level, so that lines carry its fields whatever filter is set.
-    let span =
-        tracing::error_span!("request", request_id, trace_id = Empty, otel.name = Empty, otel.kind = Empty);
-    if PROBES.contains(&route.as_str()) {
+    let span = tracing::error_span!(
+        "request",
+        request_id = &*request_id,
+        trace_id = Empty,
+        otel.name = Empty,
+        otel.kind = Empty
+    );
+    if PROBES.contains(&route) {
         traces::leave_out(&span);
     } else if traces::is_on() {
         let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
         traces::open(&span, Kind::Server, &format!("{method} {route}"), parent);
     }
 
-    let response = origin::within(request_id, next.run(request)).instrument(span.clone()).await;
+    let response = origin::within(request_id, next(request)).instrument(span.clone()).await;
 
     let elapsed = started.elapsed();
     let status = response.status();
     let held = response.extensions().get::<Held>().is_some();
-    metrics::request_done(&method, &route, status.as_u16(), (!held).then_some(elapsed));
+    metrics::request_done(&method, route, status.as_u16(), (!held).then_some(elapsed));
     let key_id = response.extensions().get::<Caller>().map(|caller| caller.key_id.as_str());
     let refused = response.extensions().get::<Refused>();
-    tell_span(&span, method.as_str(), &route, status, refused);
+    let method = method.as_str();
+    tell_span(&span, method, route, status, refused);
     let (class, cause) =
         refused.map_or((None, None), |refused| (Some(refused.class.as_str()), refused.cause.as_deref()));
     let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);
     let _in = span.enter();
     if status < 500 {
-        tracing::info!(%method, route, path, status, key_id, duration_ms, error.class = class, error = cause, "request");
+        tracing::info!(
+            method,
+            route,
+            path,
+            status,
+            key_id,
+            duration_ms,
+            error.class = class,
+            error = cause,
+            "request"
+        );
     } else {
-        tracing::error!(%method, route, path, status, key_id, duration_ms, error.class = class, error = cause, "request");
+        tracing::error!(
+            method,
+            route,
+            path,
+            status,
+            key_id,
+            duration_ms,
+            error.class = class,
+            error = cause,
+            "request"
+        );
     }
     response
 }

@@ -17,6 +17,7 @@ use spool_api::feed::Feed;
 use spool_api::key_cache::KeyCache;
 use spool_api::key_rates::KeyRates;
 use spool_api::links::Links;
+use spool_api::recent::Recent;
 use spool_api::router;
 use spool_api::state::{AppState, Parts};
 use spool_api::webhook_secret::WebhookSecret;
@@ -122,6 +123,7 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
         clock: Arc::new(clock.clone()),
         webhook_secret: WebhookSecret::new(Some(SecretString::from(WEBHOOK_SECRET)), None),
         feed: Feed::new(life),
+        recent: Recent::new(life),
         key_rates: KeyRates::new(0),
         key_cache: KeyCache::new(life),
         cors: "https://app.example.com".parse::<CorsOrigins>().expect("an origin"),

@@ -57,6 +57,22 @@ async fn what_changes_something_is_noted_and_the_rest_is_not(pool: PgPool) {
     app.get(AUDIT).await.is_problem(403, "forbidden");
 }
 
+/// The statement that records the answer notes the change as well.
+#[sqlx::test(migrations = false)]
+async fn what_comes_again_under_its_key_is_noted_once(pool: PgPool) {
+    let app = start(pool).await;
+    let made = app.post_keyed("/api/v3/clients", "a", &json!({"name": "A"})).await;
+    let client = made.is(201)["data"]["id"].clone();
+    app.post_keyed("/api/v3/clients", "a", &json!({"name": "A"})).await.is(201);
+    app.post_keyed("/api/v3/clients", "a", &json!({"name": "B"}))
+        .await
+        .is_problem(422, "idempotency_key_reused");
+    let noted = rows(&app).await;
+    assert_eq!(noted.len(), 1, "{noted:?}");
+    assert_eq!(noted[0]["about"], json!({"client": client}));
+    assert_eq!(noted[0]["request_id"], made.header("x-request-id"));
+}
+
 #[sqlx::test(migrations = false)]
 async fn pages_and_filters(pool: PgPool) {
     let app = start(pool).await;

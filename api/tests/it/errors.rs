@@ -3,6 +3,8 @@
 use axum::body::Body;
 use http::{Method, Request};
 use serde_json::json;
+use spool_api::layers::edge;
+use spool_api::layers::headers::ByTls;
 use sqlx::PgPool;
 
 use crate::app::start;
@@ -74,8 +76,7 @@ async fn a_panic_is_an_answer(pool: PgPool) {
     let router = axum::Router::new()
         .route("/boom", axum::routing::get(|| async { panic!("a secret detail") as () }))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(spool_api::layers::panic::respond))
-        .layer(axum::middleware::from_fn(spool_api::layers::problem::layer))
-        .layer(axum::middleware::from_fn(spool_api::layers::request_id::layer));
+        .layer(axum::middleware::from_fn_with_state(ByTls(false), edge::layer));
     let app = crate::app::TestApp { router, ..app };
     let answer = app.send(Request::get("/boom").body(Body::empty()).expect("a request")).await;
     let problem = answer.is_problem(500, "internal");

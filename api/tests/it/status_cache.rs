@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::Request;
+use http::{Method, Request};
 use serde_json::json;
 use spool_api::database::Database;
 use spool_api::feed;
@@ -162,4 +162,17 @@ async fn waits_end_with_the_server_and_work_without_a_listener(pool: PgPool) {
         .await
         .expect("it ends with the server");
     assert_eq!(answer.status, 200);
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_the_budgets_leave_is_seen_without_a_change_of_the_job(pool: PgPool) {
+    // Nothing stays young here: each poll looks whether the answer before it still holds.
+    let app = start(pool).await;
+    let path = format!("/api/v3/jobs/{}", app.job().await);
+    let first = app.get(&path).await;
+    assert_eq!(first.is(200)["costs"]["budgets"][0]["fits"], true);
+    assert_eq!(app.get(&path).await.body, first.body);
+    let limit = json!({"scope": "all", "period": "day", "soft_limit_micros": 1, "hard_limit_micros": 1});
+    app.json(Method::PUT, "/api/v3/admin/budgets", &limit).await.is(200);
+    assert_eq!(app.get(&path).await.is(200)["costs"]["budgets"][0]["fits"], false);
 }

@@ -23,6 +23,7 @@ pub(super) enum Work {
     PollUnchanged,
     OneInsert,
     Create,
+    CreateInOne,
 }
 
 impl Work {
@@ -32,7 +33,8 @@ impl Work {
             Self::Poll => "Spool: poll of a job, 200",
             Self::PollUnchanged => "Spool: poll of a job, 304",
             Self::OneInsert => "axum and one insert (POST)",
-            Self::Create => "Spool: create a job, with Idempotency-Key",
+            Self::Create => "Spool: create a job with Idempotency-Key, 50 campaigns in turns",
+            Self::CreateInOne => "Spool: the same, all in one campaign",
         }
     }
 
@@ -40,7 +42,7 @@ impl Work {
     fn beside(self) -> Self {
         match self {
             Self::OneRow | Self::Poll | Self::PollUnchanged => Self::OneRow,
-            Self::OneInsert | Self::Create => Self::OneInsert,
+            Self::OneInsert | Self::Create | Self::CreateInOne => Self::OneInsert,
         }
     }
 }

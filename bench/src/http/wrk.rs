@@ -73,10 +73,13 @@ pub(super) fn gets(prefix: &str, ids: &[i64], tags: Option<&[String]>) -> String
     script + "end\nrequest = function()\n  next = next % #asked + 1\n  return asked[next]\nend\n"
 }
 
-/// The same order again and again, each time under a key of its own.
-pub(super) fn posts(path: &str, order: &Value, keys: &str) -> String {
+/// The orders in turns, each time under a key of its own.
+pub(super) fn posts(path: &str, orders: &[Value], keys: &str) -> String {
+    let orders: Vec<String> = orders.iter().map(|order| format!("'{order}'")).collect();
+    let orders = orders.join(", ");
     format!(
-        "wrk.headers['content-type'] = 'application/json'\nlocal count = 0\nrequest = function()\n  count = count + 1\n  \
-         wrk.headers['idempotency-key'] = '{keys}-' .. count\n  return wrk.format('POST', '{path}', nil, '{order}')\nend\n"
+        "wrk.headers['content-type'] = 'application/json'\nlocal orders, count = {{{orders}}}, 0\nrequest = function()\n  \
+         count = count + 1\n  wrk.headers['idempotency-key'] = '{keys}-' .. count\n  \
+         return wrk.format('POST', '{path}', nil, orders[count % #orders + 1])\nend\n"
     )
 }

@@ -3,7 +3,6 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use spool_job::photo::Photo;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -182,23 +181,6 @@ pub async fn content(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>
         .fetch_optional(conn)
         .await
         .doing("find the content of an asset")
-}
-
-/// Most photos that one storyboard is made from.
-const MOST_PHOTOS: i64 = 2000;
-
-/// A campaign's photos as the planner sees them, oldest first.
-pub async fn photos(conn: &mut PgConnection, campaign_id: Uuid) -> Result<Vec<Photo>, DbError> {
-    sqlx::query_as!(
-        Photo,
-        "SELECT id AS asset_id, name, tags FROM assets WHERE campaign_id = $1 AND type = 'image' AND deleted_at IS NULL
-         ORDER BY inserted_at, id LIMIT $2",
-        campaign_id,
-        MOST_PHOTOS,
-    )
-    .fetch_all(conn)
-    .await
-    .doing("read the photos of the campaign")
 }
 
 /// How many assets of any kind a campaign has.

@@ -1,5 +1,6 @@
 //! Requests that may be sent again: the row of an `Idempotency-Key` commits with what its request has caused.
 
+use crate::audit::Change;
 use crate::error::{DbError, Doing};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -67,11 +68,21 @@ pub async fn enter(conn: &mut PgConnection, this: &Use) -> Result<Entry, DbError
     })
 }
 
-/// Writes what the request was answered, or, without an answer, that it has changed something. In the transaction of the change.
-pub async fn record(conn: &mut PgConnection, this: &Use, answer: Option<&Stored>) -> Result<(), DbError> {
+/// Writes what the request was answered, or, without an answer, that it has changed something; and in the same statement who has changed
+/// what, where that is not noted yet. In the transaction of the change.
+pub async fn record(
+    conn: &mut PgConnection,
+    this: &Use,
+    answer: Option<&Stored>,
+    change: Option<&Change>,
+) -> Result<(), DbError> {
     const DOING: &str = "record the answer under its idempotency key";
     let written = sqlx::query!(
-        "INSERT INTO idempotency_keys AS k (api_key, key, request, digest, status, content_type, location, body)
+        "WITH noted AS (
+             INSERT INTO audit (key_id, client_id, request_id, method, route, path, about)
+             SELECT $9::text, $10::uuid, $11::text, $12::text, $13::text, $14::text, $15::jsonb WHERE $9 IS NOT NULL
+         )
+         INSERT INTO idempotency_keys AS k (api_key, key, request, digest, status, content_type, location, body)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (api_key, key) DO UPDATE
          SET request = excluded.request, digest = excluded.digest, status = excluded.status, content_type = excluded.content_type,
@@ -85,6 +96,13 @@ pub async fn record(conn: &mut PgConnection, this: &Use, answer: Option<&Stored>
         answer.and_then(|answer| answer.content_type.as_deref()),
         answer.and_then(|answer| answer.location.as_deref()),
         answer.and_then(|answer| answer.body.as_deref()),
+        change.map(|change| change.key_id.as_str()),
+        change.and_then(|change| change.client_id),
+        change.map(|change| change.request_id.as_str()),
+        change.map(|change| change.method.as_str()),
+        change.map(|change| change.route.as_str()),
+        change.map(|change| change.path.as_str()),
+        change.map(|change| change.about.clone()),
     )
     .execute(conn)
     .await

@@ -1,7 +1,5 @@
 //! Jobs: created with their storyboard, approved once, concluded once.
 
-pub use crate::job_creation::{NewJob, create};
-
 use crate::error::{DbError, Doing};
 use crate::ledger::JobMoney;
 use crate::{ledger, progress};

@@ -37,7 +37,8 @@ pub struct Costs {
     pub reused_micros: i64,
     /// The arithmetic: quantity times list price, line by line.
     pub lines: Vec<CostLine>,
-    /// The budgets that bind it and whether what is still to be bought fits in each, as of this answer; none once it has ended.
+    /// The budgets that bind it and whether what is still to be bought fits in each, as of this answer or a moment before it; none
+    /// once it has ended.
     pub budgets: Vec<BudgetFit>,
 }
 

@@ -2,11 +2,11 @@
 //! start, in one transaction.
 
 use serde_json::{Map, Value, json};
-use spool_db::budgets::{self, Standing};
-use spool_db::campaigns::{self, Campaign};
-use spool_db::jobs::{JobRow, NewJob};
+use spool_db::budgets::Standing;
+use spool_db::job_creation::{self, NewJob, NewRows};
+use spool_db::jobs::JobRow;
 use spool_db::scenes::SceneRow;
-use spool_db::{assets, jobs, learned, scenes};
+use spool_db::{assets, jobs, material};
 use spool_job::estimate::{self, Estimate};
 use spool_job::photo::Photo;
 use spool_job::planner::{Direction, PlanError};
@@ -41,7 +41,9 @@ pub struct Creation {
 
 /// A job as it would be; nothing is written.
 pub struct Draft {
-    pub campaign: Campaign,
+    /// Whose campaign.
+    pub client_id: Uuid,
+    pub campaign_name: String,
     pub storyboard: Storyboard,
     pub estimate: Estimate,
     /// Images of the campaign.
@@ -52,7 +54,7 @@ pub struct Draft {
 pub struct Created {
     pub job: JobRow,
     pub scenes: Vec<SceneRow>,
-    /// The budgets that bind it.
+    /// The budgets that bind it, as of a moment ago.
     pub budgets: Vec<Standing>,
     /// Images of the campaign.
     pub total_assets: usize,
@@ -66,11 +68,10 @@ impl Creation {
         state: &AppState,
         caller: &Caller,
     ) -> Result<Draft, ApiError> {
-        let campaign = campaigns::find(conn, self.campaign_id, caller.client)
+        let material = material::of_campaign(conn, self.campaign_id, caller.client)
             .await?
-            .ok_or_else(|| ApiError::not_found("campaign", self.campaign_id))?;
-        let photos = assets::photos(conn, campaign.id).await?;
-        if photos.is_empty() && assets::count_of_campaign(conn, campaign.id).await? == 0 {
+            .ok_or_else(|| self.no_campaign())?;
+        if material.photos.is_empty() && assets::count_of_campaign(conn, self.campaign_id).await? == 0 {
             return Err((self.no_assets)());
         }
         let direction = Direction {
@@ -78,66 +79,77 @@ impl Creation {
             music_genre: self.film.music_genre.clone(),
             clip_ms: self.film.clip_ms,
         };
-        let storyboard = (self.plan)(&photos, &direction).map_err(unplannable)?;
-        let learned = learned::all(conn).await?;
+        let storyboard = (self.plan)(&material.photos, &direction).map_err(unplannable)?;
+        let learned = state.recent.learned(conn).await?;
         let estimate = estimate::job(&self.film.spec, &storyboard, state.clock.now().date_naive())
             .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?
             .with_learned(|model, unit| learned.p95_permille(model, unit));
-        Ok(Draft { campaign, storyboard, estimate, total_assets: photos.len() })
+        Ok(Draft {
+            client_id: material.client_id,
+            campaign_name: material.campaign_name,
+            storyboard,
+            estimate,
+            total_assets: material.photos.len(),
+        })
     }
 
     /// Creates the job.
     pub async fn run(self, state: &AppState, caller: &Caller) -> Result<Created, ApiError> {
         let mut transaction = state.db.begin().await?;
         let conn: &mut PgConnection = &mut transaction;
-        let Draft { campaign, storyboard, estimate, total_assets } = self.draft(conn, state, caller).await?;
+        let draft = self.draft(conn, state, caller).await?;
+        let budgets = state.recent.budgets(conn, draft.client_id, self.campaign_id).await?;
         let new = NewJob {
             kind: self.kind,
-            campaign_id: campaign.id,
-            parameters: stored_parameters(self.parameters, &campaign, &self.film),
+            campaign_id: self.campaign_id,
+            parameters: self.stored_parameters(&draft),
             spec: &self.film.spec,
-            storyboard: &storyboard,
-            estimate: &estimate,
+            storyboard: &draft.storyboard,
+            estimate: &draft.estimate,
             created_by: Some(&caller.key_id),
         };
-        let id =
-            jobs::create(conn, &new).await?.ok_or_else(|| ApiError::not_found("campaign", campaign.id))?;
-        let bell = if self.film.auto_approve {
-            Some(approval::approve(conn, id, caller.client).await?)
-        } else {
-            None
-        };
-        let job = jobs::show(conn, id, None).await?.ok_or_else(|| ApiError::not_found("job", id))?;
-        let scenes = scenes::list(conn, id).await?;
-        let budgets = budgets::applying(conn, job.client_id, job.campaign_id, Some(id)).await?;
-        audit::about("job", id);
+        // Last of all: from here on the campaign's next creation waits.
+        let NewRows { mut job, scenes } =
+            job_creation::create(conn, &new).await?.ok_or_else(|| self.no_campaign())?;
+        let mut bell = None;
+        if self.film.auto_approve {
+            bell = Some(approval::approve(conn, job.id, caller.client).await?);
+            job = jobs::show(conn, job.id, None).await?.ok_or_else(|| ApiError::not_found("job", job.id))?;
+        }
+        audit::about("job", job.id);
         commit(transaction).await?;
         if let Some(bell) = bell {
             state.db.ring(bell).await;
         }
-        Ok(Created { job, scenes, budgets, total_assets })
+        Ok(Created { job, scenes, budgets, total_assets: draft.total_assets })
     }
-}
 
-/// What was effectively asked for, on top of what the caller wrote; ours win where the names are the same.
-fn stored_parameters(mut given: Map<String, Value>, campaign: &Campaign, film: &Film) -> Value {
-    let ours = json!({
-        "campaign_id": campaign.id,
-        "campaign_name": campaign.name,
-        "client_id": campaign.client_id,
-        "video_model": film.spec.model,
-        "clip_duration": f64::from(film.clip_ms) / 1000.0,
-        "resolution": film.spec.resolution,
-        "aspect_ratio": film.spec.aspect,
-        "music": film.spec.music,
-        "reuse": film.spec.reuse,
-        "style": film.style,
-        "music_genre": film.music_genre,
-    });
-    if let Value::Object(ours) = ours {
-        given.extend(ours.into_iter().filter(|(_, value)| !value.is_null()));
+    fn no_campaign(&self) -> ApiError {
+        ApiError::not_found("campaign", self.campaign_id)
     }
-    Value::Object(given)
+
+    /// What was effectively asked for, on top of what the caller wrote; ours win where the names are the same.
+    fn stored_parameters(&self, draft: &Draft) -> Value {
+        let film = &self.film;
+        let ours = json!({
+            "campaign_id": self.campaign_id,
+            "campaign_name": draft.campaign_name,
+            "client_id": draft.client_id,
+            "video_model": film.spec.model,
+            "clip_duration": f64::from(film.clip_ms) / 1000.0,
+            "resolution": film.spec.resolution,
+            "aspect_ratio": film.spec.aspect,
+            "music": film.spec.music,
+            "reuse": film.spec.reuse,
+            "style": film.style,
+            "music_genre": film.music_genre,
+        });
+        let mut parameters = self.parameters.clone();
+        if let Value::Object(ours) = ours {
+            parameters.extend(ours.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+        Value::Object(parameters)
+    }
 }
 
 fn unplannable(error: PlanError) -> ApiError {

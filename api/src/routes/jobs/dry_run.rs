@@ -84,15 +84,15 @@ pub async fn dry_run(
     let creation = parse(body, &state, &caller)?;
     let mut conn = state.db.read().await?;
     let draft = creation.draft(&mut conn, &state, &caller).await?;
-    let campaign = draft.campaign;
-    let budgets = budgets::applying(&mut conn, Some(campaign.client_id), Some(campaign.id), None).await?;
+    let (client, campaign) = (Some(draft.client_id), Some(creation.campaign_id));
+    let budgets = budgets::applying(&mut conn, client, campaign, None).await?;
     let stop = budgets::stopped(&mut conn).await?;
     let costs = Costs::of(&draft.estimate, JobMoney::default(), budgets, &caller);
     Ok(Json(DryRun {
         dry_run: true,
         kind: creation.kind.as_str(),
-        campaign_id: campaign.id,
-        client_id: campaign.client_id,
+        campaign_id: creation.campaign_id,
+        client_id: draft.client_id,
         scene_count: draft.storyboard.scenes.len(),
         total_duration: draft.storyboard.total_ms() as f64 / 1000.0,
         total_assets: draft.total_assets,

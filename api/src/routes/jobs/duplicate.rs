@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::{Value, json};
-use spool_db::jobs::NewJob;
+use spool_db::job_creation::{self, NewJob, NewRows};
 use spool_db::scenes::SceneRow;
-use spool_db::{budgets, jobs, learned, scenes};
+use spool_db::{budgets, jobs, scenes};
 use spool_job::estimate;
 use spool_job::storyboard::{PlannedScene, Storyboard};
 use sqlx::PgConnection;
@@ -51,7 +51,7 @@ async fn copy(
         .campaign_id
         .ok_or_else(|| refused(format!("the campaign of job {id} is gone, and its photos with it")))?;
     let storyboard = storyboard(scenes::list(conn, id).await?);
-    let learned = learned::all(conn).await?;
+    let learned = state.recent.learned(conn).await?;
     let estimate = estimate::job(&original.spec, &storyboard, state.clock.now().date_naive())
         .map_err(|error| refused(error.to_string()))?
         .with_learned(|model, unit| learned.p95_permille(model, unit));
@@ -70,10 +70,8 @@ async fn copy(
         created_by: Some(&caller.key_id),
     };
     let gone = || refused(format!("the campaign of job {id} is gone, and its photos with it"));
-    let copy = jobs::create(conn, &new).await?.ok_or_else(gone)?;
-    let job = jobs::show(conn, copy, None).await?.ok_or_else(|| ApiError::not_found("job", copy))?;
-    let scenes = scenes::list(conn, copy).await?;
-    let budgets = budgets::applying(conn, job.client_id, job.campaign_id, Some(copy)).await?;
+    let budgets = budgets::applying(conn, original.client_id, Some(campaign_id), None).await?;
+    let NewRows { job, scenes } = job_creation::create(conn, &new).await?.ok_or_else(gone)?;
     let clip = scenes.first().map_or(0.0, |scene| f64::from(scene.duration_ms) / 1000.0);
     let used = scenes.iter().map(|scene| 1 + usize::from(scene.last_asset_id.is_some())).sum();
     Ok((Created { job, scenes, budgets, total_assets: used }, clip, pairs))

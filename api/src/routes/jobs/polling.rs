@@ -1,11 +1,14 @@
 //! What a poll of one job finds: an answer that is kept, one narrow row, or all rows; and how it is told.
 
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use spool_db::predictions::memo;
-use spool_db::{cancellation, jobs, scenes};
+use spool_db::{cancellation, job_mark, jobs, scenes};
 use spool_job::state::JobState;
 use uuid::Uuid;
 
@@ -14,7 +17,7 @@ use super::costs::Costs;
 use super::poll_hint;
 use crate::caller::Caller;
 use crate::error::ApiError;
-use crate::feed::answers::Answer;
+use crate::feed::answers::{Answer, Made};
 use crate::links::Links;
 use crate::state::AppState;
 use crate::{etag, metrics};
@@ -38,15 +41,23 @@ impl Found {
 
 impl IntoResponse for Found {
     fn into_response(self) -> Response {
-        let mut headers = HeaderMap::new();
+        // Room for those of the layers, too.
+        let mut headers = HeaderMap::with_capacity(16);
         headers.insert(header::ETAG, self.tag);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         if let Some(seconds) = poll_hint::seconds(self.state, &self.stage) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
         }
-        let Some(body) = self.body else { return (StatusCode::NOT_MODIFIED, headers).into_response() };
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        (headers, body).into_response()
+        let mut response = Response::default();
+        match self.body {
+            Some(body) => {
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                *response.body_mut() = Body::from(body);
+            }
+            None => *response.status_mut() = StatusCode::NOT_MODIFIED,
+        }
+        *response.headers_mut() = headers;
+        response
     }
 }
 
@@ -90,7 +101,7 @@ pub async fn look(
     let answer = state
         .feed
         .answers
-        .get(key, vouched, links_end(now), || read(state, caller, id, now))
+        .get(key, vouched, links_end(now), |earlier| read(state, caller, id, now, earlier))
         .await?
         .filter(|answer| is_theirs(caller, answer.owner))
         .ok_or_else(unknown)?;
@@ -103,14 +114,19 @@ pub async fn look(
     })
 }
 
-/// Reads all rows, whosever job it is.
+/// The earlier answer if it still holds, else what all rows say, whosever job it is.
 async fn read(
     state: &AppState,
     caller: &Caller,
     id: i64,
     now: DateTime<Utc>,
-) -> Result<Option<Answer>, ApiError> {
+    earlier: Option<Arc<Answer>>,
+) -> Made {
     let mut conn = state.db.read().await?;
+    let Some(mark) = job_mark::of_job(&mut conn, id).await? else { return Ok(None) };
+    if let Some(earlier) = earlier.filter(|earlier| earlier.mark == mark) {
+        return Ok(Some(earlier));
+    }
     // The job before its scenes: a change in between makes the body newer than its tag, so the next poll fetches
     // again; the other way round the old scenes would stay behind the new tag.
     let Some(job) = jobs::show(&mut conn, id, None).await? else { return Ok(None) };
@@ -124,14 +140,15 @@ async fn read(
     let tag = tag(id, job.version, job.state, now);
     let body = JobJson::of(job, scenes, costs, &state.links, now).with(beside);
     let body = serde_json::to_vec(&body).map_err(ApiError::internal)?;
-    Ok(Some(Answer {
+    Ok(Some(Arc::new(Answer {
         owner,
         state: job_state,
         stage,
         tag,
         links_end: if job_state == JobState::Completed { links_end(now) } else { 0 },
+        mark,
         body: body.into(),
-    }))
+    })))
 }
 
 /// A bound key sees what is its client's.

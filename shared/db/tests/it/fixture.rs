@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 use serde_json::json;
-use spool_db::jobs::{self, NewJob};
+use spool_db::job_creation::{self, NewJob};
 use spool_db::predictions::{NewIntent, Slot};
 use spool_job::estimate;
 use spool_job::money::Micros;
@@ -90,5 +90,5 @@ pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
         estimate: &estimate,
         created_by: Some("test"),
     };
-    jobs::create(conn, &new).await.expect("a fixture").expect("a fixture")
+    job_creation::create(conn, &new).await.expect("a fixture").expect("a fixture").job.id
 }

@@ -17,7 +17,7 @@ async fn one_request_one_question_one_answer(pool: PgPool) {
     let mut two = pool.begin().await.unwrap();
     assert_eq!(idempotency::enter(&mut one, &first).await.unwrap(), Entry::Free);
     assert_eq!(idempotency::enter(&mut two, &second).await.unwrap(), Entry::Busy, "it waits for nobody");
-    idempotency::record(&mut one, &first, None).await.unwrap();
+    idempotency::record(&mut one, &first, None, None).await.unwrap();
     one.commit().await.unwrap();
     // Begun, and not answered yet: only the one that began goes on.
     assert_eq!(idempotency::enter(&mut two, &second).await.unwrap(), Entry::Busy);
@@ -25,11 +25,14 @@ async fn one_request_one_question_one_answer(pool: PgPool) {
     two.rollback().await.unwrap();
     let mut one = pool.begin().await.unwrap();
     assert_eq!(idempotency::enter(&mut one, &first).await.unwrap(), Entry::Free);
-    idempotency::record(&mut one, &first, Some(&answer)).await.unwrap();
+    idempotency::record(&mut one, &first, Some(&answer), None).await.unwrap();
     one.commit().await.unwrap();
 
     let mut two = pool.begin().await.unwrap();
     assert_eq!(idempotency::enter(&mut two, &second).await.unwrap(), Entry::Answered(answer));
     assert_eq!(idempotency::enter(&mut two, &other).await.unwrap(), Entry::Other);
-    assert!(idempotency::record(&mut two, &second, None).await.is_err(), "an answer is not written over");
+    assert!(
+        idempotency::record(&mut two, &second, None, None).await.is_err(),
+        "an answer is not written over"
+    );
 }

@@ -22,6 +22,8 @@ mod idempotency;
 #[cfg(test)]
 mod invariants;
 #[cfg(test)]
+mod job_creation;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod limits;

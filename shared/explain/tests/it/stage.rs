@@ -2,7 +2,8 @@
 
 use chrono::NaiveDate;
 use serde_json::json;
-use spool_db::jobs::{self, Approval, NewJob};
+use spool_db::job_creation::{self, NewJob};
+use spool_db::jobs::{self, Approval};
 use spool_explain::{Explanation, Gate, TaskExplanation, explain};
 use spool_job::estimate;
 use spool_job::spec::{JobKind, JobSpec, OnMusicFailure, OnSceneFailure};
@@ -81,7 +82,7 @@ impl Stage {
             estimate: &estimate::job(&spec, &storyboard, day).unwrap(),
             created_by: None,
         };
-        stage.job = jobs::create(&mut *stage.conn().await, &new).await.unwrap().unwrap();
+        stage.job = job_creation::create(&mut *stage.conn().await, &new).await.unwrap().unwrap().job.id;
         stage
     }
 

@@ -1,0 +1,135 @@
+//! What a creation tells is what readers find, and a mark differs whenever an answer would.
+
+use crate::fixture;
+use serde_json::json;
+use spool_db::budgets::{self, Budget, Period, Scope};
+use spool_db::job_creation::{self, NewJob};
+use spool_db::job_mark::{self, Mark};
+use spool_db::jobs;
+use spool_db::material;
+use spool_db::predictions::{self, Slot};
+use spool_db::scenes;
+use spool_job::estimate;
+use spool_job::money::Micros;
+use spool_job::prediction::Purpose;
+use spool_job::spec::JobKind;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn what_a_creation_tells_is_what_readers_find(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let campaign_id = fixture::campaign(&mut conn).await;
+    let (spec, mut storyboard) = (fixture::spec(), fixture::storyboard(3));
+    storyboard.scenes[1].scene_type = Some("kitchen".to_owned());
+    storyboard.scenes[2].last_asset_id = Some(Uuid::now_v7());
+    let day = "2026-11-21".parse().unwrap();
+    let new = NewJob {
+        kind: JobKind::PropertyPhotos,
+        campaign_id,
+        parameters: json!({"style": "modern", "clip_duration": 4.5}),
+        spec: &spec,
+        storyboard: &storyboard,
+        estimate: &estimate::job(&spec, &storyboard, day).unwrap(),
+        created_by: None,
+    };
+    for name in ["Autumn 1", "Autumn 2"] {
+        let told = job_creation::create(&mut conn, &new).await.unwrap().unwrap();
+        let found = jobs::show(&mut conn, told.job.id, None).await.unwrap().unwrap();
+        assert_eq!((found.video_name.as_str(), found.client_id.is_some()), (name, true));
+        assert_eq!(format!("{:?}", told.job), format!("{found:?}"));
+        let found = scenes::list(&mut conn, told.job.id).await.unwrap();
+        assert_eq!(told.scenes.len(), 3);
+        for (told, found) in told.scenes.iter().zip(&found) {
+            assert_eq!(format!("{told:?}"), format!("{found:?}"));
+            assert_eq!((told.index, &told.title, &told.prompt), (found.index, &found.title, &found.prompt));
+            assert_eq!((&told.scene_type, &told.music_prompt), (&found.scene_type, &found.music_prompt));
+            assert_eq!(
+                (told.first_asset_id, told.last_asset_id),
+                (found.first_asset_id, found.last_asset_id)
+            );
+            assert_eq!((told.duration_ms, told.inserted_at), (found.duration_ms, found.inserted_at));
+        }
+    }
+    let nowhere = NewJob { campaign_id: Uuid::now_v7(), ..new };
+    assert!(job_creation::create(&mut conn, &nowhere).await.unwrap().is_none());
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn the_material_is_the_campaign_and_its_photos_oldest_first(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let campaign = fixture::campaign(&mut conn).await;
+    let bare = material::of_campaign(&mut conn, campaign, None).await.unwrap().unwrap();
+    assert_eq!((bare.campaign_name.as_str(), bare.photos.len()), ("Autumn", 0));
+    let photo = |age: u32, kind: &str, gone: &str| {
+        format!(
+            "INSERT INTO assets (id, campaign_id, type, name, tags, digest, inserted_at, deleted_at)
+             VALUES (gen_random_uuid(), '{campaign}', '{kind}', 'old {age}', '{{a,b}}', repeat('0', 64), now() - interval '{age} hours', {gone})"
+        )
+    };
+    run(
+        &mut conn,
+        "INSERT INTO media (digest, bytes, content_type) VALUES (repeat('0', 64), 1, 'image/jpeg')",
+    )
+    .await;
+    for (age, kind, gone) in
+        [(1, "image", "NULL"), (3, "image", "NULL"), (2, "video", "NULL"), (4, "image", "now()")]
+    {
+        run(&mut conn, &photo(age, kind, gone)).await;
+    }
+    let owner = Some(bare.client_id);
+    let found = material::of_campaign(&mut conn, campaign, owner).await.unwrap().unwrap();
+    let names: Vec<&str> = found.photos.iter().map(|photo| photo.name.as_str()).collect();
+    assert_eq!(names, ["old 3", "old 1"]);
+    assert_eq!(found.photos[0].tags, ["a", "b"]);
+    assert_eq!(material::of_campaign(&mut conn, campaign, Some(Uuid::now_v7())).await.unwrap(), None);
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests change rows by hand")]
+async fn run(conn: &mut PgConnection, sql: &str) {
+    sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap();
+}
+
+async fn mark(conn: &mut PgConnection, job: i64) -> Mark {
+    job_mark::of_job(conn, job).await.unwrap().unwrap()
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn a_mark_differs_after_each_change_and_only_then(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let campaign = fixture::campaign(&mut conn).await;
+    let job = fixture::job(&mut conn, campaign).await;
+    let other = fixture::job(&mut conn, campaign).await;
+    let mut before = mark(&mut conn, job).await;
+    assert_eq!(mark(&mut conn, job).await, before);
+    for change in [
+        format!("UPDATE jobs SET stage = stage WHERE id = {job}"),
+        format!("UPDATE scenes SET title = 'another' WHERE job_id = {job} AND index = 1"),
+        format!("DELETE FROM scenes WHERE job_id = {job} AND index = 0"),
+    ] {
+        run(&mut conn, &change).await;
+        let now = mark(&mut conn, job).await;
+        assert_ne!(now, before, "{change}");
+        before = now;
+    }
+    let budget = |hard| Budget {
+        scope: Scope::Campaign(campaign),
+        period: Period::Total,
+        zone: "UTC".to_owned(),
+        soft: None,
+        hard: Some(Micros(hard)),
+    };
+    for hard in [5_000_000, 6_000_000] {
+        budgets::set(&mut conn, &budget(hard)).await.unwrap();
+        let now = mark(&mut conn, job).await;
+        assert_ne!(now, before, "a limit of {hard}");
+        before = now;
+    }
+    // What another job of the campaign holds leaves less for this one.
+    let scene = scenes::list(&mut conn, other).await.unwrap()[0].id;
+    let slot = Slot { job_id: other, purpose: Purpose::Render, scene: Some((scene, 1)), ordinal: 0 };
+    let (id, empty) = (Uuid::now_v7(), json!({}));
+    predictions::intend(&mut conn, &fixture::intent(id, slot, Micros(1_000), &empty)).await.unwrap();
+    assert_ne!(mark(&mut conn, job).await, before, "money is held");
+    assert_eq!(job_mark::of_job(&mut conn, 4711).await.unwrap(), None);
+}
