@@ -1,7 +1,7 @@
 # Everything a person or a machine types, one line of meaning each. The work is done by cargo, `spool` and scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help bootstrap build demo dev test contract test-pg18 trials lint sqlx sqlx-check openapi openapi-check dashboards deny bench bench-quick bench-soak bench-micro bench-memory bench-flight bench-http migrate
+.PHONY: help bootstrap build demo dev observe observe-outage test contract test-pg18 trials lint sqlx sqlx-check openapi openapi-check dashboards deny bench bench-quick bench-soak bench-micro bench-memory bench-flight bench-http bench-observe bench-figures migrate
 
 SHELL    := /bin/bash
 TARGET   := $(or $(CARGO_TARGET_DIR),target)
@@ -15,7 +15,7 @@ ALL      := --workspace --locked $(FEATURES)
 export SQLX_OFFLINE := true
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 bootstrap: ## Install FFmpeg and Postgres where they are missing
 	@scripts/bootstrap.sh
@@ -28,6 +28,14 @@ demo: bootstrap build ## Make a real video from the photos in examples/lodge, wi
 
 dev: bootstrap build ## Run Postgres, simulator, API and a worker on this machine until Ctrl-C
 	$(SPOOL) dev
+
+observe: bootstrap build ## Run everything under steady load with Prometheus and Alertmanager, and Grafana where it is installed, until Ctrl-C
+	@scripts/bootstrap.sh observe
+	$(SPOOL) observe
+
+observe-outage: bootstrap build ## The same for ten minutes with an outage of the provider, and the dashboards of it as pictures
+	@scripts/bootstrap.sh observe
+	$(SPOOL) observe --outage
 
 test: ## Check and test everything, as CI does
 	@scripts/bootstrap.sh test
@@ -98,6 +106,14 @@ bench-http: ## Measure status polls and creations over HTTP (3 minutes)
 	@scripts/bootstrap.sh bench-http
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
 	@scripts/bench-http.sh $(TARGET)/release
+
+bench-observe: bootstrap ## Measure what metrics and logs cost at full queue speed (8 minutes)
+	cargo build --release --locked -p spool -p spool-bench
+	$(BENCH) telemetry --page docs/benchmarks.md
+
+bench-figures: bootstrap ## Measure what figures, invariants and the doctor cost with one million finished jobs (6 minutes)
+	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator
+	@scripts/bench-figures.sh $(TARGET)/release
 
 migrate: build ## Bring the database of DATABASE_URL up to date
 	$(SPOOL) migrate

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing to run Spool: FFmpeg and the programs of Postgres. With the argument `test` also what the
 # tests need: Node.js and Python, whose official provider clients run against the simulator, PgBouncer, behind which the
-# queue must work, and Prometheus, which must take our rules and fire our alerts; with `bench-http` the program that makes
-# the load.
+# queue must work, and Prometheus, which must take our rules and fire our alerts; with `observe` Prometheus and what draws
+# the dashboards; with `bench-http` the program that makes the load.
 # On Debian and Ubuntu it uses apt; elsewhere it says what to install. No service is started: `spool` runs a private
 # Postgres of its own.
 set -euo pipefail
@@ -28,8 +28,13 @@ if [[ ${1:-} == test || ${1:-} == contract ]]; then
   { has node && has npm; } || packages+=(nodejs npm)
   has_venv || packages+=(python3 python3-venv)
   { has pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; } || packages+=(pgbouncer)
+fi
+if [[ ${1:-} == test || ${1:-} == contract || ${1:-} == observe ]]; then
   { has prometheus && has promtool; } || packages+=(prometheus)
   { has alertmanager || has prometheus-alertmanager; } || packages+=(prometheus-alertmanager)
+fi
+if [[ ${1:-} == observe ]]; then
+  has gnuplot || packages+=(gnuplot-nox)
 fi
 if [[ ${1:-} == contract ]]; then
   has chromium || packages+=(chromium)
@@ -47,7 +52,7 @@ if ((${#packages[@]} == 0)); then exit 0; fi
 
 if ! has apt-get; then
   echo "error: missing on this machine: ${packages[*]} (Debian's names). Install them with your package manager, e.g." >&2
-  echo "       brew install ffmpeg postgresql@17 node python pgbouncer prometheus alertmanager" >&2
+  echo "       brew install ffmpeg postgresql@17 node python pgbouncer prometheus alertmanager gnuplot" >&2
   exit 1
 fi
 

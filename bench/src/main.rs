@@ -17,6 +17,7 @@ mod roster;
 mod server_cpu;
 mod system;
 mod table;
+mod telemetry;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Command {
     Queue(queue::Queue),
     /// The queue at a steady load for minutes: memory and latency of each minute.
     Soak(measure::soak::Soak),
+    /// What metrics and logs cost at full queue speed.
+    Telemetry(telemetry::Overhead),
     /// Rewrite docs/benchmarks.md from a file of figures.
     Publish(queue::Publish),
     /// Thousands of predictions in flight on one worker of a running system: memory, CPU, and how fast a webhook wakes.
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
     let measured = match Arguments::parse().command {
         Command::Queue(queue) => queue.run().await,
         Command::Soak(soak) => soak.run().await,
+        Command::Telemetry(overhead) => overhead.run().await,
         Command::Publish(publish) => publish.run(),
         Command::Flight(flight) => flight.run().await,
         Command::Http(http) => http.run().await,

@@ -37,6 +37,8 @@ pub(crate) struct Call<'a> {
     pub(crate) url: &'a str,
     pub(crate) tasks: usize,
     pub(crate) more: Vec<String>,
+    /// Where its standard error goes.
+    pub(crate) log: Option<&'a Path>,
 }
 
 impl Program {
@@ -78,8 +80,12 @@ impl Program {
     /// # Errors
     /// Why there is no answer; its processes are gone then.
     pub(crate) async fn run(&self, call: &Call<'_>, limit: Duration) -> Result<Answer, String> {
-        let mut child =
-            self.command(call).stderr(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+        let stderr = match call.log {
+            // Nobody reads along on this machine: reading would be part of what is measured.
+            Some(path) => std::fs::File::create(path).map(Stdio::from).map_err(|error| error.to_string())?,
+            None => Stdio::piped(),
+        };
+        let mut child = self.command(call).stderr(stderr).spawn().map_err(|error| error.to_string())?;
         let (mut out, mut err) = (String::new(), String::new());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let reading = async {

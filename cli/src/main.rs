@@ -7,6 +7,8 @@ mod commands;
 mod demo;
 #[cfg(feature = "schema")]
 mod doctor;
+#[cfg(feature = "schema")]
+mod observe;
 mod postgres;
 #[cfg(feature = "schema")]
 mod stack;
@@ -38,6 +40,9 @@ enum Command {
     /// Make a real video from photos, with progress bars.
     #[cfg(feature = "schema")]
     Demo(commands::demo::Demo),
+    /// Run everything under steady load, with Prometheus and Alertmanager beside it.
+    #[cfg(feature = "schema")]
+    Observe(commands::observe::Observe),
     /// Look at a running installation and say what is wrong and what to do. Reads only.
     #[cfg(feature = "schema")]
     Doctor(commands::doctor::Doctor),
@@ -70,6 +75,10 @@ enum Command {
     /// What was spent, on what, and what it was good for.
     #[cfg(feature = "schema")]
     Spend(commands::spend::Spend),
+    /// Between a supervisor and a program that does not watch for its death.
+    #[cfg(feature = "schema")]
+    #[command(hide = true)]
+    Keep(commands::keep::Keep),
     /// A private Postgres for the time of one command.
     #[command(subcommand)]
     Postgres(commands::postgres::Postgres),
@@ -81,6 +90,10 @@ async fn execute(command: Command) -> Ending {
         Command::Dev(dev) => commands::dev::execute(dev).await,
         #[cfg(feature = "schema")]
         Command::Demo(demo) => commands::demo::execute(demo).await,
+        #[cfg(feature = "schema")]
+        Command::Observe(observe) => commands::observe::execute(observe).await,
+        #[cfg(feature = "schema")]
+        Command::Keep(keep) => commands::keep::execute(keep).await,
         #[cfg(feature = "schema")]
         Command::Doctor(doctor) => commands::doctor::execute(doctor).await,
         #[cfg(feature = "schema")]

@@ -46,12 +46,25 @@ fn named(legend: &str, labels: &Value) -> String {
     for (label, value) in labels.as_object().into_iter().flatten() {
         name = name.replace(&format!("{{{{{label}}}}}"), value.as_str().unwrap_or_default());
     }
-    name
+    // A label that is empty is not in the answer.
+    while let Some((before, (_, after))) =
+        name.split_once("{{").and_then(|(before, rest)| Some((before, rest.split_once("}}")?)))
+    {
+        name = format!("{before}{after}");
+    }
+    name.trim_end().to_owned()
 }
 
-/// The rows of a table: labels and last values of series, or columns of rows.
-pub(crate) fn table(questions: &[&Value]) -> Vec<String> {
+/// The rows of a table: labels of the series that are there at this last moment, or columns of rows.
+pub(crate) fn table(questions: &[&Value], now: f64) -> Vec<String> {
     let rows = questions.iter().flat_map(|question| question["answer"].as_array().into_iter().flatten());
+    // A range has those, too, that are over by now.
+    let is_over = |row: &Value| {
+        let last =
+            row["values"].as_array().and_then(|values| values.last()).and_then(|pair| pair[0].as_f64());
+        last.is_some_and(|last| last < now)
+    };
+    let rows = rows.filter(|row| !is_over(row));
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let lines: Vec<String> = rows
         .map(|row| {

@@ -2,7 +2,8 @@
 //! people who want to look at what operators saw, and for machines that have no Grafana.
 
 use crate::answers::{Series, series, size, table, word};
-use crate::number::human;
+use crate::bands;
+use crate::number::{human, quoted};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -13,7 +14,7 @@ const COLUMNS: u32 = 24;
 const MOST_SERIES: usize = 8;
 const MOST_LINES: usize = 10;
 /// Axes and their numbers, set again after what has none.
-const FRAME: &str =
+pub(crate) const FRAME: &str =
     "set border 3 lc rgb '#606060'; set tics textcolor rgb '#c0c0c0' font ',8' nomirror; set xdata time";
 const COLOURS: [&str; 8] =
     ["#5794f2", "#73bf69", "#ff9830", "#b877d9", "#f2495c", "#37872d", "#fade2a", "#8ab8ff"];
@@ -89,7 +90,8 @@ fn script(name: &str, questions: &[&Value]) -> String {
          set xdata time\nset timefmt '%s'\nset format x '%H:%M'\n"
     )
     .ok();
-    if let Some((begin, end)) = span(questions) {
+    let whole = span(questions);
+    if let Some((begin, end)) = whole {
         // A handful of times on each axis, however narrow the panel.
         writeln!(
             text,
@@ -111,7 +113,7 @@ fn script(name: &str, questions: &[&Value]) -> String {
             f64::from(panel.height) / f64::from(height),
         );
         text.push_str(&place);
-        draw(&mut text, panel);
+        draw(&mut text, panel, whole.map_or(0.0, |(_, end)| end));
     }
     text.push_str("unset multiplot\n");
     text
@@ -145,12 +147,7 @@ fn span(questions: &[&Value]) -> Option<(f64, f64)> {
     Some((begin, end.max(begin + 1.0)))
 }
 
-/// gnuplot's single quotes take everything as it is, but for themselves.
-fn quoted(words: &str) -> String {
-    format!("'{}'", words.replace('\'', "''").replace('\n', " "))
-}
-
-fn draw(text: &mut String, panel: &Drawn<'_>) {
+fn draw(text: &mut String, panel: &Drawn<'_>, now: f64) {
     let first = panel.questions[0];
     let (kind, unit) = (word(first, "draw"), word(first, "unit"));
     let series: Vec<Series> = panel.questions.iter().flat_map(|question| series(question)).collect();
@@ -166,10 +163,11 @@ fn draw(text: &mut String, panel: &Drawn<'_>) {
                     .collect(),
             );
         }
-        "table" => lines_of_words(text, panel, table(&panel.questions)),
+        "table" => lines_of_words(text, panel, table(&panel.questions, now)),
         _ if series.iter().all(|one| one.points.is_empty()) => {
             lines_of_words(text, panel, vec!["no data".to_owned()]);
         }
+        "state-timeline" => bands::draw(text, word(first, "panel"), &series, MOST_SERIES),
         _ => graph(text, panel, unit, word(first, "stacked") == "yes", &series),
     }
 }
@@ -238,9 +236,11 @@ fn graph(text: &mut String, panel: &Drawn<'_>, unit: &str, is_stacked: bool, ser
     let mut shown: Vec<(&str, Vec<(f64, f64)>)> = series
         .iter()
         .filter(|one| !one.points.is_empty())
-        .take(MOST_SERIES)
         .map(|one| (one.name.as_str(), one.points.clone()))
         .collect();
+    // Where there are too many, those that are nothing but zero are left out first.
+    shown.sort_by_key(|(_, points)| points.iter().all(|(_, value)| *value == 0.0));
+    shown.truncate(MOST_SERIES);
     if is_stacked {
         pile_up(&mut shown);
     }

@@ -3,6 +3,7 @@
 //! test fails when what is written is not what this says.
 
 mod answers;
+mod bands;
 mod boards;
 mod draw;
 mod grafana;

@@ -1,4 +1,4 @@
-//! Numbers as people read them.
+//! Numbers and words as people read them.
 
 /// A value with its unit, by Grafana's names.
 pub(crate) fn human(unit: &str, value: f64) -> String {
@@ -14,6 +14,11 @@ pub(crate) fn human(unit: &str, value: f64) -> String {
         "bool" => if value == 0.0 { "no" } else { "yes" }.to_owned(),
         _ => scaled(value, 1000.0),
     }
+}
+
+/// Words for gnuplot: its single quotes take everything as it is, but for themselves.
+pub(crate) fn quoted(words: &str) -> String {
+    format!("'{}'", words.replace('\'', "''").replace('\n', " "))
 }
 
 fn seconds(value: f64) -> String {

@@ -10,6 +10,7 @@
 //! | `SPOOL_TEST_PICTURES=FOLDER` | draws the dashboards of that run, with gnuplot |
 //! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length, and holds it to a bound |
 
+mod alert_delivered;
 mod alerts;
 mod api_killed;
 mod budget;

@@ -1,6 +1,7 @@
 //! System tests: the real programs, started as a person would start them, watched from outside over
 //! HTTP, the database and the simulator's ledger.
 
+pub mod alertmanager;
 pub mod armed;
 pub mod books;
 pub mod creates;

@@ -4,7 +4,7 @@ use crate::system::{System, command};
 use crate::wait;
 use reqwest::Client;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
@@ -33,16 +33,33 @@ fn target(url: &str) -> String {
     url.trim_start_matches("http://").trim_end_matches('/').to_owned()
 }
 
+/// The folder of our alerts and recording rules.
+pub fn rules() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/alerts")
+}
+
+/// An address on a port that is free now; whoever takes it in between makes a start fail.
+pub(crate) fn free_address() -> String {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    free.expect("a port").to_string()
+}
+
 impl Prometheus {
-    /// Starts one that scrapes this system.
+    /// Starts one that scrapes this system, with our rules.
     pub async fn watching(system: &System) -> Self {
+        Self::start(system, &rules(), None).await
+    }
+
+    /// Starts one that scrapes this system, with the rules of a folder, and tells an Alertmanager.
+    pub async fn start(system: &System, rules: &Path, alertmanager: Option<&str>) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../grafana/alerts/*.yaml");
+        let told: Vec<String> = alertmanager.into_iter().map(target).collect();
         let workers: Vec<String> = system.ready.worker_metrics.iter().map(|url| target(url)).collect();
         // JSON is YAML.
         let config = json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
-            "rule_files": [rules],
+            "rule_files": [rules.join("*.yaml")],
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": told}]}]},
             "scrape_configs": [
                 {"job_name": "spool-api", "static_configs": [{"targets": [target(&system.ready.api)]}]},
                 {"job_name": "spool-worker", "static_configs": [{"targets": workers}]},
@@ -50,21 +67,17 @@ impl Prometheus {
         });
         let path = data.path().join("prometheus.yaml");
         std::fs::write(&path, config.to_string()).expect("written");
-        // Free now; whoever takes it in between makes the start fail.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .expect("a port")
-            .port();
+        let address = free_address();
         let child = command("prometheus")
             .arg(format!("--config.file={}", path.display()))
             .arg(format!("--storage.tsdb.path={}", data.path().join("data").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .arg(format!("--web.listen-address={address}"))
             .arg("--log.level=warn")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("Prometheus is installed: run scripts/bootstrap.sh test");
-        let url = format!("http://127.0.0.1:{port}");
+        let url = format!("http://{address}");
         let http = system.http.clone();
         wait::until("Prometheus", async || {
             let answer = http.get(format!("{url}/-/ready")).send().await.ok()?;

@@ -6,6 +6,7 @@ pub(crate) mod load;
 mod process;
 mod raw;
 mod spool;
+mod told;
 
 use std::{io::Write, time::Instant};
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::figures::{BoxError, Histogram};
 pub(crate) use process::{TICKS, cpu_seconds, peak_mb, resident_mb};
+pub(crate) use told::Telemetry;
 
 /// Clients that enqueue one by one.
 const CLIENTS: usize = 16;
@@ -78,6 +80,9 @@ pub(crate) struct Orders {
     /// `drain` answers after so many seconds with what is done by then; 0: not before the end.
     #[arg(long, default_value_t = 0)]
     pub(crate) give_up: u64,
+    /// `drain` with a handler that tells how each task ends, as a worker's steps do, and with this much of who listens.
+    #[arg(long)]
+    pub(crate) telemetry: Option<Telemetry>,
     /// More than this goes into each payload.
     #[arg(long, default_value_t = 0)]
     pub(crate) payload_bytes: usize,

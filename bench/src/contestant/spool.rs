@@ -14,6 +14,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::told::Told;
 use super::{Action, Answer, BATCH, Began, CLIENTS, Clock, Config, Orders, load, say};
 use crate::{
     database::{is_drained, pool},
@@ -26,9 +27,9 @@ const ALONE_SLOTS: usize = 24;
 
 /// Of the same size as the ceiling's.
 #[derive(Serialize, Deserialize)]
-struct Payload {
-    job: u64,
-    scene: String,
+pub(super) struct Payload {
+    pub(super) job: u64,
+    pub(super) scene: String,
 }
 
 pub(super) fn noop(job: u64, bytes: usize) -> NewTask {
@@ -188,7 +189,14 @@ async fn enqueue(url: &str, tasks: usize) -> Result<Answer, BoxError> {
 async fn drain(url: &str, orders: &Orders) -> Result<Answer, BoxError> {
     let done = Arc::new(AtomicUsize::new(0));
     let pool = pool(url, 4).await?;
-    let mut builder = WorkerBuilder::new("bench", pool.clone()).handler(Noop(Arc::clone(&done)));
+    let mut builder = WorkerBuilder::new("bench", pool.clone());
+    builder = match orders.telemetry {
+        Some(telemetry) => {
+            telemetry.install()?;
+            builder.handler(Told(Arc::clone(&done)))
+        }
+        None => builder.handler(Noop(Arc::clone(&done))),
+    };
     if orders.config == Config::Tuned {
         builder = builder.slots("main", TUNED_SLOTS);
     }

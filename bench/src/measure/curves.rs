@@ -71,7 +71,14 @@ async fn shared(bench: &mut Bench, spool: &Side, processes: usize) -> Result<(f6
     bench.say(&format!("growth: {processes} worker processes"));
     let name = bench.database(spool, &Trial { filled: SHARED, ..Trial::default() }).await?;
     let url = bench.server.url(&name);
-    let call = || Call { action: "share", config: Config::Default, url: &url, tasks: 0, more: Vec::new() };
+    let call = || Call {
+        action: "share",
+        config: Config::Default,
+        url: &url,
+        tasks: 0,
+        more: Vec::new(),
+        log: None,
+    };
     let started = Instant::now();
     let mut running = Vec::new();
     for _ in 0..processes {
@@ -98,7 +105,7 @@ async fn idle(bench: &mut Bench, spool: &Side, workers: usize) -> Result<(), Box
     let name = bench.database(spool, &Trial::default()).await?;
     let url = bench.server.url(&name);
     let more = vec!["--seconds".to_owned(), (BEFORE + SECONDS + 3).to_string()];
-    let call = Call { action: "idle", config: Config::Default, url: &url, tasks: workers, more };
+    let call = Call { action: "idle", config: Config::Default, url: &url, tasks: workers, more, log: None };
     let mut running = spool.program.start(&call)?;
     running.began(workers, RUN_LIMIT).await?;
     tokio::time::sleep(Duration::from_secs(BEFORE)).await;

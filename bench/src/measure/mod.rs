@@ -8,6 +8,7 @@ pub(crate) mod under_load;
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -58,6 +59,8 @@ pub(crate) struct Trial<'a> {
     pub(crate) payload_bytes: usize,
     pub(crate) snapshot: bool,
     pub(crate) more: Vec<String>,
+    /// Where its standard error goes; else its last words are shown when it fails.
+    pub(crate) log: Option<PathBuf>,
 }
 
 impl Default for Trial<'_> {
@@ -71,6 +74,7 @@ impl Default for Trial<'_> {
             payload_bytes: 0,
             snapshot: false,
             more: Vec::new(),
+            log: None,
         }
     }
 }
@@ -147,6 +151,7 @@ impl Bench {
             url: &url,
             tasks,
             more: payload_option(wanted.payload_bytes),
+            log: None,
         };
         let setup = Call { more: Vec::new(), ..call("setup", 0) };
         side.program.run(&setup, RUN_LIMIT).await?;
@@ -179,7 +184,9 @@ impl Bench {
         if trial.action == "fill" {
             more.extend(payload_option(trial.payload_bytes));
         }
-        let call = Call { action: trial.action, config: trial.config, url: &url, tasks: trial.tasks, more };
+        let log = trial.log.as_deref();
+        let call =
+            Call { action: trial.action, config: trial.config, url: &url, tasks: trial.tasks, more, log };
         let before = self.server_cpu();
         let answer = program.run(&call, RUN_LIMIT).await?;
         let server_cpu = self.server_cpu() - before;

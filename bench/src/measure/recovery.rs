@@ -30,7 +30,14 @@ async fn recovery(bench: &mut Bench, side: &Side) -> Result<f64, String> {
     let trial = Trial { filled: HELD, ..Trial::default() };
     let name = bench.database(side, &trial).await?;
     let url = bench.server.url(&name);
-    let call = || Call { action: "hold", config: Config::Default, url: &url, tasks: HELD, more: Vec::new() };
+    let call = || Call {
+        action: "hold",
+        config: Config::Default,
+        url: &url,
+        tasks: HELD,
+        more: Vec::new(),
+        log: None,
+    };
     let mut first = side.program.start(&call()).map_err(|error| error.to_string())?;
     first.began(HELD, RUN_LIMIT).await.map_err(|why| format!("the first worker: {why}"))?;
     // Heartbeats have begun.

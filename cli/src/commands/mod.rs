@@ -15,11 +15,15 @@ pub(crate) mod explain;
 #[cfg(feature = "schema")]
 pub(crate) mod import;
 #[cfg(feature = "schema")]
+pub(crate) mod keep;
+#[cfg(feature = "schema")]
 pub(crate) mod keys;
 #[cfg(feature = "schema")]
 pub(crate) mod limits;
 #[cfg(feature = "schema")]
 pub(crate) mod migrate;
+#[cfg(feature = "schema")]
+pub(crate) mod observe;
 pub(crate) mod postgres;
 #[cfg(feature = "schema")]
 pub(crate) mod predictions;

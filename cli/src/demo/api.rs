@@ -121,18 +121,32 @@ impl Api {
         pairs: usize,
         seconds: u32,
     ) -> Result<(i64, usize), ApiError> {
-        let doing = "create the job";
         let wanted = json!({
             "campaign_id": campaign,
             "num_pairs": pairs,
             "clip_duration": seconds,
             "video_model": "veo-3.1-fast",
         });
-        let body = self.post("/jobs/from-image-pairs", &wanted, doing).await?;
+        self.order(&wanted).await
+    }
+
+    /// Creates a job from photos as it is asked for; its id and scene count.
+    pub(crate) async fn order(&self, wanted: &Value) -> Result<(i64, usize), ApiError> {
+        let doing = "create the job";
+        let body = self.post("/jobs/from-image-pairs", wanted, doing).await?;
         let id = body["job_id"].as_i64().ok_or(ApiError::Incomplete { doing, field: "job_id" })?;
         let scenes =
             body["scene_count"].as_u64().ok_or(ApiError::Incomplete { doing, field: "scene_count" })?;
         Ok((id, usize::try_from(scenes).unwrap_or(usize::MAX)))
+    }
+
+    /// Sets the hard limit of the day for everything, and no soft one.
+    pub(crate) async fn limit_day(&self, micros: i64) -> Result<(), ApiError> {
+        let budget =
+            json!({"scope": "all", "period": "day", "soft_limit_micros": null, "hard_limit_micros": micros});
+        let request = self.request(Method::PUT, "/admin/budgets").json(&budget);
+        self.send(request, "set the budget of the day").await?;
+        Ok(())
     }
 
     pub(crate) async fn approve(&self, job: i64) -> Result<(), ApiError> {

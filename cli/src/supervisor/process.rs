@@ -153,10 +153,10 @@ impl Program {
         self.spawn(&mut self.command())
     }
 
-    /// Starts it with no lifeline, output inherited: for a process that its keeper stops by signal.
+    /// Starts it with no lifeline, all its output on our standard error: for a process that its keeper stops by signal.
     pub(crate) fn start_kept(&self) -> Result<Running, ProcessError> {
         let mut command = self.command();
-        command.stdin(Stdio::null()).process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::from(std::io::stderr())).process_group(0);
         let child = self.spawn(&mut command)?;
         Ok(Running {
             pid: child.id(),

@@ -1,6 +1,6 @@
 //! For everyone: is all well, what is going on, what fires.
 
-use crate::panel::{Bad, Dashboard, Row, lines, stacked, stat, table, unit};
+use crate::panel::{Bad, Dashboard, Row, lines, stacked, stat, states, table, unit};
 
 pub(super) fn board() -> Dashboard {
     Dashboard {
@@ -50,7 +50,7 @@ fn going_on() -> Row {
             stacked("Jobs that end", unit::PER_MINUTE, "Jobs a minute by how they ended. Failed ones should be rare.")
                 .of("sum by (outcome) (rate(spool_jobs_ended_total[$__rate_interval])) * 60", "{{outcome}}")
                 .runbook("jobs-fail"),
-            stacked("Jobs on their way", unit::COUNT, "Approved ones wait for their first purchase, processing ones are being made; parked ones wait for money or a provider.")
+            lines("Jobs on their way", unit::COUNT, "Approved ones wait for their first purchase, processing ones are being made. Those of them that are parked wait for money, a provider or the end of a pause.")
                 .of("sum by (state) (max by (state) (spool_jobs_live))", "{{state}}")
                 .of("sum by (why) (max by (why) (spool_jobs_parked))", "parked: {{why}}"),
             lines("From approval to the video", unit::SECONDS, "Half of the videos are ready within the first line, 95 of 100 within the second. The dashed objective is for our own part alone: 4 minutes.")
@@ -75,8 +75,13 @@ fn firing() -> Row {
     Row {
         title: "What fires",
         panels: vec![
-            table("Alerts", "Every alert that fires, with the page that says what to do: docs/runbooks. Watchdog always does.")
-                .of("ALERTS{alertstate=\"firing\"}", ""),
+            states("Alerts over time", "Red while one fires. page: somebody is called; warning: somebody looks today; ticket: somebody looks some day.")
+                .of("max by (alertname, severity) (ALERTS{alertstate=\"firing\",severity!=\"none\"})", "{{alertname}} ({{severity}})")
+                .of("vector(0)", "none")
+                .wide(12),
+            table("Firing now", "Every alert that fires, by what it is about. Its name is that of its page in docs/runbooks. Watchdog always fires: it shows that the way of alerts works.")
+                .of("max by (severity, alertname, provider, model, queue, kind, scope, period) (ALERTS{alertstate=\"firing\"})", "")
+                .wide(12),
         ],
     }
 }
