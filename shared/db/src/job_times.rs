@@ -10,7 +10,8 @@ pub struct JobTimes {
     pub kind: String,
     /// All of it.
     pub took_s: f64,
-    /// Without the time in which something of it was at a provider, as far as we knew, or the job was parked.
+    /// Without the time in which something of it was at a provider, as far as we knew, or the job was parked. A call whose answer was lost may be
+    /// there until it is found or known not to be: an outage of the provider is no time of ours.
     pub own_s: f64,
 }
 
@@ -22,8 +23,9 @@ pub async fn of_job(conn: &mut PgConnection, id: i64) -> Result<Option<JobTimes>
                    FROM unnest(tstzmultirange(tstzrange(j.approved_at, j.finished_at)) - j.parked_spans - coalesce(at_provider.spans, '{}')) r) AS "own_s!"
            FROM jobs j
            LEFT JOIN LATERAL (
-               SELECT range_agg(tstzrange(p.submitted_at, greatest(p.submitted_at, coalesce(p.finished_at, now())))) AS spans
-               FROM predictions p WHERE p.job_id = j.id AND p.submitted_at IS NOT NULL) at_provider ON true
+               SELECT range_agg(tstzrange(there.since, greatest(there.since, coalesce(p.finished_at, now())))) AS spans
+               FROM predictions p CROSS JOIN LATERAL (SELECT coalesce(p.unknown_at, p.submitted_at) AS since) there
+               WHERE p.job_id = j.id AND there.since IS NOT NULL) at_provider ON true
            WHERE j.id = $1 AND j.approved_at <= j.finished_at"#,
         id
     )

@@ -17,9 +17,9 @@ async fn execute(conn: &mut PgConnection, sql: &str) {
 }
 
 /// Bought for the scene of this index.
-async fn submitted(conn: &mut PgConnection, job_id: i64, index: usize) -> Uuid {
+async fn submitted(conn: &mut PgConnection, job_id: i64, index: usize, ordinal: i32) -> Uuid {
     let scene = scenes::list(conn, job_id).await.unwrap()[index].id;
-    let slot = Slot { job_id, purpose: Purpose::Render, scene: Some((scene, 1)), ordinal: 0 };
+    let slot = Slot { job_id, purpose: Purpose::Render, scene: Some((scene, 1)), ordinal };
     let (id, empty) = (Uuid::now_v7(), json!({}));
     predictions::intend(conn, &fixture::intent(id, slot, Micros(400_000), &empty)).await.unwrap();
     predictions::submitted(conn, id, &id.to_string(), false).await.unwrap();
@@ -33,12 +33,14 @@ async fn what_is_ours_of_a_jobs_time(pool: PgPool) {
     let job = fixture::job(&mut conn, campaign).await;
     assert_eq!(job_times::of_job(&mut conn, job).await.unwrap(), None, "it was never approved");
     jobs::approve(&mut conn, job, None).await.unwrap();
-    let (first, second) = (submitted(&mut conn, job, 0).await, submitted(&mut conn, job, 1).await);
+    let (first, second) = (submitted(&mut conn, job, 0, 0).await, submitted(&mut conn, job, 1, 0).await);
+    let lost = submitted(&mut conn, job, 1, 1).await;
     for parked in [Some(Parked { what: "budget", why: "x".into(), until: None }), None] {
         jobs::park(&mut conn, job, parked.as_ref()).await.unwrap();
     }
     jobs::conclude(&mut conn, job, &Conclusion::Canceled).await.unwrap();
-    // Ten minutes: at the provider from 1 to 4 and from 3 to 5, parked from 4.5 to 6 and before the approval.
+    // Ten minutes: at the provider from 1 to 4 and from 3 to 5, parked from 4.5 to 6 and before the approval; one call was looked for from 8
+    // to 9 and was not there.
     execute(
         &mut conn,
         &format!(
@@ -46,12 +48,14 @@ async fn what_is_ours_of_a_jobs_time(pool: PgPool) {
                  tstzrange(now() - interval '20 minutes', now() - interval '15 minutes'),
                  tstzrange(now() - interval '5 minutes 30 seconds', now() - interval '4 minutes')) WHERE id = {job};
              UPDATE predictions SET submitted_at = now() - interval '9 minutes', finished_at = now() - interval '6 minutes' WHERE id = '{first}';
-             UPDATE predictions SET submitted_at = now() - interval '7 minutes', finished_at = now() - interval '5 minutes' WHERE id = '{second}'"
+             UPDATE predictions SET submitted_at = now() - interval '7 minutes', finished_at = now() - interval '5 minutes' WHERE id = '{second}';
+             UPDATE predictions SET submitted_at = NULL, external_id = NULL, state = 'void', unknown_at = now() - interval '2 minutes',
+                 finished_at = now() - interval '1 minute' WHERE id = '{lost}'"
         ),
     )
     .await;
     let times = job_times::of_job(&mut conn, job).await.unwrap().unwrap();
-    assert_eq!((times.kind.as_str(), times.took_s, times.own_s), ("image_pairs", 600.0, 300.0));
+    assert_eq!((times.kind.as_str(), times.took_s, times.own_s), ("image_pairs", 600.0, 240.0));
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
