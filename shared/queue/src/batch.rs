@@ -161,7 +161,8 @@ impl Batch {
         self.tasks.is_empty()
     }
 
-    /// Enqueues everything in the caller's transaction. The caller commits, then rings the bell.
+    /// Enqueues everything in the caller's transaction. The caller commits, then rings the bell. Where there is no transaction it is
+    /// one of its own, so that nobody ever sees half of a batch.
     ///
     /// # Errors
     /// See [`EnqueueError`]; the transaction must then be rolled back.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection, error::DatabaseError};
 
 use crate::{
     batch::{Batch, Enqueued, Graph, Parent, Slot, has_cycle},
@@ -36,6 +36,37 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
         }
         _ => {}
     }
+    if is_in_transaction(conn).await? {
+        return several(conn, batch, graph, payloads).await;
+    }
+    let mut tx = conn.begin().await.map_err(sql("beginning a transaction"))?;
+    let made = several(&mut tx, batch, graph, payloads).await?;
+    tx.commit().await.map_err(sql("committing the tasks"))?;
+    Ok(made)
+}
+
+/// Of a transaction that was begun by a statement of the caller's own sqlx knows nothing; Postgres makes a savepoint only in one.
+async fn is_in_transaction(conn: &mut PgConnection) -> Result<bool, EnqueueError> {
+    if conn.is_in_transaction() {
+        return Ok(true);
+    }
+    let asked = sqlx::raw_sql("savepoint spool_asks; release spool_asks").execute(conn).await;
+    match asked {
+        Ok(_) => Ok(true),
+        Err(error) if error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("25P01") => {
+            Ok(false)
+        }
+        Err(error) => Err(sql("asking for the caller's transaction")(error)),
+    }
+}
+
+/// What takes more than one statement, in a transaction.
+async fn several(
+    conn: &mut PgConnection,
+    mut batch: Batch,
+    graph: Graph,
+    payloads: Vec<String>,
+) -> Result<Enqueued, EnqueueError> {
     keys::digest(conn, &mut batch.tasks, &payloads).await?;
     let tasks = &batch.tasks;
     if tasks.iter().any(|task| task.unique.is_some()) {

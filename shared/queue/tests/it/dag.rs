@@ -123,6 +123,39 @@ async fn nothing_waits_for_an_unknown_task(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn without_a_transaction_a_batch_is_one_of_its_own(pool: PgPool) {
+    let mut connection = pool.acquire().await.unwrap();
+    let mut batch = Batch::new();
+    let (parent, child) = (batch.add(step(json!("parent"))), batch.add(step(json!("child"))));
+    batch.after(child, parent, OnFailure::Cancel);
+    batch.after_existing(child, TaskId(999_999), OnFailure::Cancel);
+    batch.insert(&mut connection).await.unwrap_err();
+    assert_eq!(count(&pool).await, 0, "half a batch is left");
+    let mut batch = Batch::new();
+    let (parent, child) = (batch.add(step(json!("parent"))), batch.add(step(json!("child"))));
+    batch.after(child, parent, OnFailure::Cancel);
+    let made = batch.insert(&mut connection).await.unwrap();
+    assert_eq!((made.ids.len(), count(&pool).await), (2, 2));
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_transaction_that_was_begun_by_hand_is_the_callers(pool: PgPool) {
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::raw_sql("begin").execute(&mut *connection).await.unwrap();
+    let mut batch = Batch::new();
+    batch.add(step(json!(1)));
+    batch.add(step(json!(2)));
+    let made = batch.insert(&mut connection).await.unwrap();
+    assert_eq!((made.ids.len(), count(&pool).await), (2, 0), "it is not committed");
+    sqlx::raw_sql("rollback").execute(&mut *connection).await.unwrap();
+    assert_eq!(count(&pool).await, 0);
+}
+
+async fn count(pool: &PgPool) -> i64 {
+    sqlx::query_scalar(r#"select count(*) from queue.task"#).fetch_one(pool).await.unwrap()
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn slots_that_one_key_makes_one_task_cannot_wait_for_each_other(pool: PgPool) {
     for between in [0, 1] {
         let mut batch = Batch::new();
