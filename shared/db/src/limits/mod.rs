@@ -32,7 +32,7 @@ pub const WHOLE_ACCOUNT: &str = "*";
 /// Of a rate, so much is used in thousandths: turns are used up to [`LATEST`] late, and a window that is a little too full
 /// costs more than one that is a little too empty.
 pub(crate) const USED: i64 = 975;
-/// How long after its moment a turn may be used: workers look for due tasks every 600 ms.
+/// How long after its moment a turn may be used: workers look for due tasks every 750 ms.
 pub(crate) const LATEST: Duration = Duration::from_millis(1500);
 /// How much earlier than due a call may come: this makes up for moments at which nobody was there to go.
 pub(crate) const TOLERANCE: Duration = Duration::from_millis(250);

@@ -51,7 +51,7 @@ impl WorkerBuilder {
             pool,
             lease: Duration::from_secs(10),
             heartbeat: Duration::from_secs(3),
-            poll: Duration::from_millis(600),
+            poll: Duration::from_millis(750),
             retention: DEFAULT_RETENTION,
             pgbouncer: false,
             slots: BTreeMap::new(),
@@ -71,7 +71,7 @@ impl WorkerBuilder {
         self
     }
 
-    /// How often an idle worker looks without having heard the doorbell; 600 ms by default, with jitter.
+    /// How often an idle worker looks without having heard the doorbell; 750 ms by default, with jitter.
     pub fn poll(mut self, poll: Duration) -> Self {
         self.poll = poll;
         self
