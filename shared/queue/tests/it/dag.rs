@@ -152,7 +152,7 @@ async fn a_transaction_that_was_begun_by_hand_is_the_callers(pool: PgPool) {
 }
 
 async fn count(pool: &PgPool) -> i64 {
-    sqlx::query_scalar(r#"select count(*) from queue.task"#).fetch_one(pool).await.unwrap()
+    sqlx::query_scalar!(r#"select count(*) as "n!" from queue.task"#).fetch_one(pool).await.unwrap()
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]

@@ -174,10 +174,10 @@ async fn every_month_is_sampled_little(pool: PgPool) {
     }
     sqlx::raw_sql("select queue.make_partitions(1)").execute(&pool).await.unwrap();
     assert_eq!(partitions(&pool).await, made);
-    let long: Vec<String> = sqlx::query_scalar(
-        "select distinct attrelid::regclass::text from pg_attribute join pg_inherits on inhrelid = attrelid
-         where inhparent in ('queue.task_history'::regclass, 'queue.run'::regclass) and attnum > 0 and not attisdropped
-           and attstattarget is distinct from 10",
+    let long = sqlx::query_scalar!(
+        r#"select distinct attrelid::regclass::text as "name!" from pg_attribute join pg_inherits on inhrelid = attrelid
+           where inhparent in ('queue.task_history'::regclass, 'queue.run'::regclass) and attnum > 0 and not attisdropped
+             and attstattarget is distinct from 10"#
     )
     .fetch_all(&pool)
     .await
