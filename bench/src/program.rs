@@ -105,7 +105,10 @@ impl Program {
         match tokio::time::timeout(limit, reading).await {
             Err(_) => Err(format!("stalled: not done after {} s", limit.as_secs())),
             Ok(Err(error)) => Err(error.to_string()),
-            Ok(Ok(status)) if !status.success() => Err(format!("{status}: {}", last_words(&err))),
+            Ok(Ok(status)) if !status.success() => {
+                let logged = call.log.and_then(|path| std::fs::read_to_string(path).ok());
+                Err(format!("{status}: {}", last_words(&logged.unwrap_or(err))))
+            }
             Ok(Ok(_)) => {
                 let last = out
                     .lines()

@@ -67,6 +67,7 @@ impl Telemetry {
             Self::Off | Self::Metrics => {}
             Self::Both => logging::init(LogFormat::Json, &Traces::off()),
             Self::Traces => {
+                rustls::crypto::ring::default_provider().install_default().ok();
                 let nowhere = TraceArgs { otlp_endpoint: Some(NO_COLLECTOR.to_owned()) };
                 logging::init(LogFormat::Json, &Traces::start(&nowhere, "spool-bench")?);
             }
