@@ -1,6 +1,6 @@
 //! What takes a little longer and changes slowly: waste, storage, tables.
 
-use spool_db::{figures, waste};
+use spool_db::{figures, waste_hours};
 use spool_telemetry::names;
 use spool_telemetry::samples::Samples;
 use sqlx::PgConnection;
@@ -10,8 +10,8 @@ use super::Trouble;
 /// Works them out.
 pub(super) async fn samples(conn: &mut PgConnection) -> Result<Samples, Trouble> {
     let mut all = Samples::default();
-    for class in waste::of_last_day(conn).await? {
-        all.count(names::SPEND_CLASS, &[class.class], class.settled.0 + class.beside_ledger.0);
+    for (class, micros) in waste_hours::of_last_day(conn).await? {
+        all.count(names::SPEND_CLASS, &[class], micros.0);
     }
     for stored in figures::stored(conn).await? {
         all.count(names::STORAGE_FILES, &[&stored.kind], stored.files);

@@ -55,4 +55,5 @@ pub mod storage;
 pub mod storyboard;
 pub mod video_metrics;
 pub mod waste;
+pub mod waste_hours;
 pub mod webhooks;

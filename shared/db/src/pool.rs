@@ -27,16 +27,19 @@ pub struct DatabaseArgs {
 /// row locks, before its lease is over. Nothing of ours waits for the outside inside a transaction.
 const IDLE_IN_TRANSACTION: &str = "5s";
 
+/// No statement of ours runs long enough to gain from being compiled; one that Postgres thinks does takes a second for it.
+const JIT: &str = "off";
+
 /// Opens a pool, shown in `pg_stat_activity` as `application`; the first connection is made now, so that a wrong address stops the start.
 pub async fn connect(options: &DatabaseArgs, application: &'static str) -> Result<PgPool, DbError> {
     let mut connect = PgConnectOptions::from_str(options.database_url.expose_secret())
         .doing("read DATABASE_URL")?
         .application_name(application);
     connect = if options.pgbouncer {
-        // It refuses settings at the start; give the role `idle_in_transaction_session_timeout` instead.
+        // It refuses settings at the start; give the role `idle_in_transaction_session_timeout` and `jit` instead.
         connect.statement_cache_capacity(0).extra_float_digits(None)
     } else {
-        connect.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
+        connect.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION), ("jit", JIT)])
     };
     PgPoolOptions::new()
         .max_connections(options.db_pool)

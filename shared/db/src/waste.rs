@@ -3,7 +3,6 @@
 
 use crate::error::{DbError, Doing};
 use crate::spend::Span;
-use chrono::{DateTime, Utc};
 use spool_job::money::Micros;
 use sqlx::PgConnection;
 
@@ -28,23 +27,10 @@ pub struct Class {
 /// All classes of what was settled in a span, in the order of [`CLASSES`].
 pub async fn of_span(conn: &mut PgConnection, span: &Span) -> Result<Vec<Class>, DbError> {
     let (begins_at, ends_at) = span.bounds();
-    between(conn, Some(begins_at), Some(ends_at)).await
-}
-
-/// All classes of what was settled in the last 24 hours.
-pub async fn of_last_day(conn: &mut PgConnection) -> Result<Vec<Class>, DbError> {
-    between(conn, None, None).await
-}
-
-async fn between(
-    conn: &mut PgConnection,
-    begins_at: Option<DateTime<Utc>>,
-    ends_at: Option<DateTime<Utc>>,
-) -> Result<Vec<Class>, DbError> {
     let found = sqlx::query!(
         r#"SELECT class AS "class!", COALESCE(sum(micros) FILTER (WHERE NOT beside_ledger), 0)::bigint AS "settled!",
                   COALESCE(sum(micros) FILTER (WHERE beside_ledger), 0)::bigint AS "beside_ledger!", count(*) AS "purchases!" FROM spend_classes
-           WHERE at >= COALESCE($1::timestamptz, now() - interval '24 hours') AND at < COALESCE($2, 'infinity'::timestamptz) GROUP BY class"#,
+           WHERE at >= $1 AND at < $2 GROUP BY class"#,
         begins_at,
         ends_at,
     )

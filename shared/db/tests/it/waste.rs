@@ -3,7 +3,8 @@
 use crate::purchases::{a_job, bought, buy, end, music};
 use spool_db::jobs::{self, Conclusion};
 use spool_db::predictions::Slot;
-use spool_db::{custody, scenes, spend, waste};
+use spool_db::{custody, scenes, spend, waste, waste_hours};
+use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -26,7 +27,12 @@ async fn classes(conn: &mut PgConnection) -> Vec<(&'static str, i64)> {
     .await
     .unwrap();
     assert_eq!(found.iter().map(|class| class.settled.0).sum::<i64>(), settled);
-    assert_eq!(waste::of_last_day(conn).await.unwrap(), found, "all of it is of today");
+    let of_today = found.iter().map(|class| (class.class, Micros(class.settled.0 + class.beside_ledger.0)));
+    assert_eq!(
+        waste_hours::of_last_day(conn).await.unwrap(),
+        of_today.collect::<Vec<_>>(),
+        "all of it is of today"
+    );
     assert_eq!(found.iter().map(|class| class.class).collect::<Vec<_>>(), waste::CLASSES);
     found
         .into_iter()
@@ -106,4 +112,41 @@ async fn what_replaces_a_lost_output_is_no_duplicate(pool: PgPool) {
     custody::lost(&mut conn, lost).await.unwrap();
     let again = bought(&mut conn, music(job, 0), 1, 0).await;
     assert_eq!(class_of(&mut conn, again).await, "useful");
+}
+
+/// How often to look until every hour was looked at again.
+const ROUND: usize = 22;
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn an_older_hour_is_kept_and_looked_at_again_in_turn(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    let old = bought(&mut conn, music(job, 0), 7, 0).await;
+    let gone = bought(&mut conn, music(job, 1), 50, 1).await;
+    for (id, hours) in [(old, 5), (gone, 25)] {
+        sqlx::query!(
+            "UPDATE ledger SET at = at - make_interval(hours => $2) WHERE prediction_id = $1",
+            id,
+            hours
+        )
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    }
+    let useful = async |conn: &mut PgConnection| {
+        let found = waste_hours::of_last_day(conn).await.unwrap();
+        found.into_iter().find(|(class, _)| *class == waste::USEFUL).unwrap().1
+    };
+    assert_eq!(useful(&mut conn).await, Micros(7), "the first look sees all hours of a day, and none before");
+    sqlx::query!("UPDATE ledger SET micros = 9 WHERE prediction_id = $1 AND kind = 'settle'", old)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..ROUND {
+        seen.push(useful(&mut conn).await);
+    }
+    assert_eq!((seen[0], seen[ROUND - 1]), (Micros(7), Micros(9)), "{seen:?}");
+    bought(&mut conn, music(job, 2), 100, 2).await;
+    assert_eq!(useful(&mut conn).await, Micros(109), "this hour is looked at each time");
 }

@@ -70,7 +70,7 @@ pub(super) const ALL: &[Declared] = &[
         names::SPEND_CLASS,
         Database,
         &[of("class", &["useful", "duplicate", "orphaned", "late_cancelled", "failed"])],
-        "Micro-dollars settled in the last 24 hours by what they were good for; all but useful is waste.",
+        "Micro-dollars settled in this hour and the 23 before by what they were good for; all but useful is waste. Hours before the last one are looked at again in turns, each every 22 minutes.",
     ),
     gauge(names::SPEND_STOPPED, Database, &[], "1 while an operator has stopped all spending."),
     gauge(names::SPEND_WAITS, Database, &[], "Purchases that wait for money."),

@@ -1,0 +1,1 @@
+DROP TABLE waste_hours;
