@@ -100,6 +100,7 @@ async fn forget_shares(core: &Core) -> Result<(), sqlx::Error> {
 async fn made_ahead(core: &Core) -> Result<(), sqlx::Error> {
     let mut session = core.watch.open().await?;
     sqlx::query!("select queue.make_partitions(1)").execute(&mut *session).await?;
+    sqlx::query!("select queue.sample_little()").execute(&mut *session).await?;
     session.done().await
 }
 
