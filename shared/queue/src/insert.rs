@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection, PgConnection, error::DatabaseError};
+use sqlx::{Connection, PgConnection, Row};
 
 use crate::{
     batch::{Batch, Enqueued, Graph, Parent, Slot, has_cycle},
@@ -45,19 +45,14 @@ pub(crate) async fn batch(conn: &mut PgConnection, mut batch: Batch) -> Result<E
     Ok(made)
 }
 
-/// Of a transaction that was begun by a statement of the caller's own sqlx knows nothing; Postgres makes a savepoint only in one.
+/// Of a transaction that was begun by a statement of the caller's own sqlx knows nothing. Postgres does: a statement that is its own
+/// transaction begins at the same time as that. Asked by the simple protocol, in which a statement has one beginning.
 async fn is_in_transaction(conn: &mut PgConnection) -> Result<bool, EnqueueError> {
     if conn.is_in_transaction() {
         return Ok(true);
     }
-    let asked = sqlx::raw_sql("savepoint spool_asks; release spool_asks").execute(conn).await;
-    match asked {
-        Ok(_) => Ok(true),
-        Err(error) if error.as_database_error().and_then(DatabaseError::code).as_deref() == Some("25P01") => {
-            Ok(false)
-        }
-        Err(error) => Err(sql("asking for the caller's transaction")(error)),
-    }
+    let asked = sqlx::raw_sql("select now() <> statement_timestamp()").fetch_one(conn).await;
+    asked.and_then(|row| row.try_get(0)).map_err(sql("asking for the caller's transaction"))
 }
 
 /// What takes more than one statement, in a transaction.
