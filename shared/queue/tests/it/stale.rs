@@ -174,10 +174,7 @@ async fn whatever_a_stale_run_writes_changes_nothing(pool: PgPool) {
                         batch.after(child, slot, rule);
                     }
                 }
-                // At once: the task is not to be claimed before its children wait for it.
-                let mut tx = pool.begin().await.unwrap();
-                let made = batch.insert(&mut tx).await.unwrap();
-                tx.commit().await.unwrap();
+                let made = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
                 let id = made.id(slot);
                 made.bell.ring(&pool).await;
                 until(&case, || async { outcomes(&pool, id).await.contains(&"refused") }).await;
