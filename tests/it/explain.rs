@@ -38,19 +38,6 @@ async fn told(system: &System, id: i64) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-#[expect(clippy::disallowed_methods, reason = "an operator's hand in the queue")]
-async fn pause(system: &System, queue: &str, why: Option<&str>) {
-    sqlx::query(
-        "INSERT INTO queue.queue (name, paused_at, paused_why) VALUES ($1, CASE WHEN $2::text IS NOT NULL THEN now() END, $2)
-         ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at, paused_why = excluded.paused_why",
-    )
-    .bind(queue)
-    .bind(why)
-    .execute(&system.database().await)
-    .await
-    .expect("paused or resumed");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_says_what_it_waits_for_and_goes_on() {
     let system = System::start(&Options { speed: 60.0, cheap_media: true, ..Options::default() }).await;
@@ -76,7 +63,7 @@ async fn a_job_says_what_it_waits_for_and_goes_on() {
     assert!(printed.contains("\n  Stitch waits for render of scene 1 (parked).\n"), "{printed}");
 
     // The clip is bought, but nothing may join it.
-    pause(&system, "ffmpeg", Some("a new FFmpeg is installed")).await;
+    system.pause("ffmpeg", Some("a new FFmpeg is installed")).await;
     limit(&system, 100 * PRICE).await;
     let found = held_by(&system, poor, "queue_paused").await;
     assert!(
@@ -86,7 +73,7 @@ async fn a_job_says_what_it_waits_for_and_goes_on() {
         "{found}"
     );
     assert_eq!(found["estimated_end"]["reason"], "nobody knows when queue ffmpeg is resumed");
-    pause(&system, "ffmpeg", None).await;
+    system.pause("ffmpeg", None).await;
     let job = system.finished(poor).await;
     assert_eq!(job["status"], "completed", "{job}");
     assert!(

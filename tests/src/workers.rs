@@ -33,4 +33,18 @@ impl System {
         })
         .await;
     }
+
+    /// Nothing of this queue is begun from now on, or, without a reason, again.
+    #[expect(clippy::disallowed_methods, reason = "an operator's hand in the queue")]
+    pub async fn pause(&self, queue: &str, why: Option<&str>) {
+        sqlx::query(
+            "INSERT INTO queue.queue (name, paused_at, paused_why) VALUES ($1, CASE WHEN $2::text IS NOT NULL THEN now() END, $2)
+             ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at, paused_why = excluded.paused_why",
+        )
+        .bind(queue)
+        .bind(why)
+        .execute(&self.database().await)
+        .await
+        .expect("paused or resumed");
+    }
 }
