@@ -4,6 +4,7 @@
 //! must not tear a file that a draining worker is still writing), a deadline, and dies with the future that
 //! waits for it. How many run at once is bounded here, so that callers need not know of each other.
 
+use rustix::process::{Pid, setpriority_process};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -16,6 +17,8 @@ use tokio::sync::Semaphore;
 const STDERR_TAIL: usize = 4 * 1024;
 /// How much a program may print before it is stopped, in bytes. A probe prints a few kilobytes.
 const STDOUT_LIMIT: usize = 4 * 1024 * 1024;
+/// Its niceness. Whoever shares the machine with it (the worker's leases, the API, Postgres) needs little, but at once.
+const NICENESS: i32 = 10;
 
 /// Why a run of FFmpeg or ffprobe did not give what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +197,11 @@ impl Ffmpeg {
             .process_group(0)
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|source| FfmpegError::Start { program: name(), source })?;
+        if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
+            && let Err(error) = setpriority_process(Some(pid), NICENESS)
+        {
+            tracing::debug!(program = %program.display(), %error, "its priority cannot be lowered");
+        }
         let mut stderr = Vec::new();
         let mut stdout = Vec::new();
         let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -259,4 +267,17 @@ fn find(program: &'static str) -> Result<PathBuf, FfmpegError> {
         .map(|folder| folder.join(program))
         .find(|candidate| candidate.is_file())
         .ok_or(FfmpegError::Missing { program })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn it_lets_everybody_else_go_first() {
+        let wait = r#"until [ "$(nice)" = 10 ]; do :; done; printf nice"#;
+        let args = ["-c", wait].map(OsString::from);
+        let said = Ffmpeg::run_one(Path::new("/bin/sh"), &args, Duration::from_secs(60)).await;
+        assert_eq!(said.expect("it ends"), b"nice");
+    }
 }
