@@ -113,8 +113,8 @@ impl Core {
         lanes: Vec<Arc<Lane>>,
         pool: PgPool,
     ) -> Self {
-        let work = Sessions::like(&pool, lanes.len() as u32 + 1 + FLUSHERS, pgbouncer, true);
-        let watch = Sessions::like(&pool, 4, pgbouncer, false);
+        let work = Sessions::that_give_way(&pool, lanes.len() as u32 + 1 + FLUSHERS, pgbouncer);
+        let watch = Sessions::for_rounds(&pool, 4, pgbouncer);
         let handlers_own = Sessions::over(pool.clone(), pgbouncer);
         Self {
             name,

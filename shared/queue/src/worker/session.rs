@@ -24,13 +24,24 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn like(pool: &PgPool, connections: u32, pgbouncer: bool, gives_way: bool) -> Self {
+    /// For claims and ends of runs.
+    pub(crate) fn that_give_way(pool: &PgPool, connections: u32, pgbouncer: bool) -> Self {
+        Self::like(pool, connections, pgbouncer, &[("lock_timeout", GIVE_WAY)])
+    }
+
+    /// For what a worker does every few seconds, always in the same way: planning it anew took longer than doing it.
+    pub(crate) fn for_rounds(pool: &PgPool, connections: u32, pgbouncer: bool) -> Self {
+        let settings = [("lock_timeout", "0"), ("plan_cache_mode", "force_generic_plan")];
+        Self::like(pool, connections, pgbouncer, &settings)
+    }
+
+    fn like(pool: &PgPool, connections: u32, pgbouncer: bool, settings: &[(&str, &str)]) -> Self {
         let options = pool.connect_options().as_ref().clone();
         // PgBouncer takes no settings when it is connected to: there they are made in each transaction.
         let options = if pgbouncer {
             options.statement_cache_capacity(0)
         } else {
-            options.options([("lock_timeout", if gives_way { GIVE_WAY } else { "0" })])
+            options.options(settings.iter().copied())
         };
         let pool = PgPoolOptions::new()
             .max_connections(connections)
