@@ -1,13 +1,16 @@
 //! Minutes at a part of capacity: memory and latency have to stay what they were.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::{Bench, Trial, under_load};
 use crate::{
     contestant::{load::Running, resident_mb},
     figures::BoxError,
+    machine::Machine,
+    report::Report,
     roster::{self, SPOOL},
 };
 
@@ -24,6 +27,29 @@ pub(crate) struct Soak {
     /// Tasks per second, instead.
     #[arg(long)]
     rate: Option<u64>,
+    /// Where the JSON file goes.
+    #[arg(long, default_value = "bench/results")]
+    out: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Figures<'a> {
+    measured_at: &'a str,
+    #[serde(flatten)]
+    machine: &'a Machine,
+    postgres: &'a [(String, String)],
+    tasks_per_second: u64,
+    minutes: Vec<Minute>,
+}
+
+#[derive(Serialize)]
+struct Minute {
+    tasks: usize,
+    p50_ms: f64,
+    p99_ms: f64,
+    max_ms: f64,
+    worker_mb: f64,
+    postgres_cores: f64,
 }
 
 impl Soak {
@@ -50,20 +76,46 @@ impl Soak {
         );
         let running = Running::start(&url, rate, Duration::from_secs(60 * self.minutes)).await?;
         let mut cpu = bench.server_cpu();
-        for minute in 1..=self.minutes {
+        let mut minutes = Vec::new();
+        for number in 1..=self.minutes {
             tokio::time::sleep(Duration::from_secs(60)).await;
             let (latencies, now) = (running.take(), bench.server_cpu());
+            let minute = Minute {
+                tasks: latencies.count(),
+                p50_ms: latencies.quantile(0.5),
+                p99_ms: latencies.quantile(0.99),
+                max_ms: latencies.quantile(1.0),
+                worker_mb: resident_mb(),
+                postgres_cores: (now - cpu) / 60.0,
+            };
             println!(
-                "{minute} | {} | {:.2} | {:.2} | {:.0} | {:.1} | {:.2}",
-                latencies.count(),
-                latencies.quantile(0.5),
-                latencies.quantile(0.99),
-                latencies.quantile(1.0),
-                resident_mb(),
-                (now - cpu) / 60.0
+                "{number} | {} | {:.2} | {:.2} | {:.0} | {:.1} | {:.2}",
+                minute.tasks,
+                minute.p50_ms,
+                minute.p99_ms,
+                minute.max_ms,
+                minute.worker_mb,
+                minute.postgres_cores
             );
+            minutes.push(minute);
             cpu = now;
         }
-        running.finish().await
+        running.finish().await?;
+        self.write(&bench.report, rate, minutes)
+    }
+
+    fn write(&self, report: &Report, rate: u64, minutes: Vec<Minute>) -> Result<(), BoxError> {
+        let figures = Figures {
+            measured_at: &report.measured_at,
+            machine: &report.machine,
+            postgres: &report.postgres,
+            tasks_per_second: rate,
+            minutes,
+        };
+        std::fs::create_dir_all(&self.out)?;
+        let file = self.out.join(format!("soak-{}.json", report.measured_at.replace(':', "")));
+        std::fs::write(&file, serde_json::to_string_pretty(&figures)? + "\n")?;
+        println!("written to {}", file.display());
+        Ok(())
     }
 }

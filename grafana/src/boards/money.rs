@@ -73,10 +73,10 @@ fn good_for() -> Row {
     Row {
         title: "What it was good for",
         panels: vec![
-            bars("Last 24 hours by class", unit::DOLLARS, "All but useful is waste. duplicate must be 0: the same job had bought the very same before.")
+            bars("This hour and the 23 before by class", unit::DOLLARS, "All but useful is waste. duplicate must be 0: the same job had bought the very same before.")
                 .of("max by (class) (spool_spend_class_micros) / 1e6", "{{class}}")
                 .runbook("duplicate-spend"),
-            lines("Share that is wasted", unit::SHARE, "Of what was settled in 24 hours.")
+            lines("Share that is wasted", unit::SHARE, "Of what was settled in this hour and the 23 before.")
                 .of("sum(max by (class) (spool_spend_class_micros{class!=\"useful\"})) / clamp_min(sum(max by (class) (spool_spend_class_micros)), 1)", "wasted"),
             lines("Lost, and beside the ledger", unit::DOLLARS, "What lost outputs had cost, and what predictions without a row cost. Both should never grow.")
                 .of("max(spool_paid_but_lost_micros) / 1e6", "paid and lost")
