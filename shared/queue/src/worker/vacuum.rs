@@ -29,35 +29,46 @@ pub(crate) async fn run(core: Arc<Core>) {
             continue;
         }
         asked_at = claimed;
-        let cleared =
-            async { if is_our_turn(&core, pause).await? { clear(&core).await.map(Some) } else { Ok(None) } };
-        match cleared.await {
+        match take_turn(&core, pause).await {
             Ok(None) => {}
-            Ok(Some(left)) => pause = next_pause(pause, left),
+            Ok(Some(dead)) => pause = next_pause(pause, &dead),
             Err(error) => core.failed("vacuum", &error),
         }
     }
 }
 
-fn next_pause(pause: Duration, left: i64) -> Duration {
-    if left < MANY as i64 { SHORTEST } else { (pause * 2).min(LONGEST) }
+/// Dead rows of the hot table, before and after it was cleared.
+struct Dead {
+    before: i64,
+    left: i64,
 }
 
-async fn is_our_turn(core: &Core, pause: Duration) -> Result<bool, sqlx::Error> {
+/// What others have left meanwhile is no sign that something keeps dead rows in place, so only what is most of them counts.
+fn next_pause(pause: Duration, dead: &Dead) -> Duration {
+    if dead.left < dead.before / 2 { SHORTEST } else { (pause * 2).min(LONGEST) }
+}
+
+async fn take_turn(core: &Core, pause: Duration) -> Result<Option<Dead>, sqlx::Error> {
+    let Some(before) = dead_if_our_turn(core, pause).await? else { return Ok(None) };
+    let left = clear(core).await?;
+    Ok(Some(Dead { before, left }))
+}
+
+async fn dead_if_our_turn(core: &Core, pause: Duration) -> Result<Option<i64>, sqlx::Error> {
     let mut session = core.watch.open().await?;
     let asked = sqlx::query_scalar!(
         r#"update queue.duty set done_at = now()
            where name = 'vacuum' and done_at <= now() - $1::float8 * interval '1 second'
              and pg_stat_get_dead_tuples('queue.task'::regclass)
                  > greatest($2::bigint, pg_stat_get_live_tuples('queue.task'::regclass) / $3::bigint)
-           returning 1 as "mine!""#,
+           returning pg_stat_get_dead_tuples('queue.task'::regclass) as "dead!""#,
         pause.as_secs_f64() * 0.7,
         MANY as i64,
         LIVE_FOR_EACH
     )
     .fetch_optional(&mut *session);
     let answer = tokio::time::timeout(PATIENCE, asked).await;
-    Ok(core.watch.close(session, answer, PATIENCE).await?.is_some())
+    core.watch.close(session, answer, PATIENCE).await
 }
 
 /// How many dead rows are left, because somebody may still see them. Autovacuum that is at it already is not disturbed, and whoever is
@@ -87,10 +98,14 @@ mod tests {
     fn what_cannot_be_cleared_is_tried_less_and_less_often() {
         let (mut pause, mut seen) = (SHORTEST, Vec::new());
         for _ in 0..4 {
-            pause = next_pause(pause, 1_000_000);
+            pause = next_pause(pause, &Dead { before: 1_000_000, left: 900_000 });
             seen.push(pause.as_secs());
         }
         assert_eq!(seen, [4, 8, 16, 16]);
-        assert_eq!(next_pause(pause, 0), SHORTEST);
+        assert_eq!(
+            next_pause(pause, &Dead { before: 100_000, left: 40_000 }),
+            SHORTEST,
+            "those are new ones"
+        );
     }
 }
