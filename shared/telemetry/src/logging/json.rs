@@ -1,36 +1,37 @@
 //! A line as one flat JSON object.
 
-use std::io::Write;
-
+use serde::Serialize;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::lines::Line;
 use super::values::Value;
 
-pub(super) fn of(line: &Line<'_>) -> String {
-    let mut out = Vec::with_capacity(256);
+/// The line of an attempt is a little shorter.
+const USUAL_BYTES: usize = 512;
+
+pub(super) fn of(line: &Line<'_>) -> Vec<u8> {
+    let mut out = Vec::with_capacity(USUAL_BYTES);
     out.extend_from_slice(b"{\"timestamp\":");
-    text(&mut out, &now());
+    put(&mut out, now().as_str());
     for (name, value) in [("level", line.level.as_str()), ("target", line.target), ("message", line.message)]
     {
         key(&mut out, name);
-        text(&mut out, value);
+        put(&mut out, value);
     }
     for (name, value) in &line.fields {
         key(&mut out, name);
         match value {
-            Value::Text(value) => text(&mut out, value),
-            Value::Int(value) => write!(out, "{value}").unwrap_or_default(),
-            Value::Uint(value) => write!(out, "{value}").unwrap_or_default(),
-            // JSON has no infinity.
-            Value::Float(value) if value.is_finite() => write!(out, "{value}").unwrap_or_default(),
-            Value::Float(_) => out.extend_from_slice(b"null"),
-            Value::Bool(value) => write!(out, "{value}").unwrap_or_default(),
+            Value::Text(value) => put(&mut out, value.as_str()),
+            Value::Int(value) => put(&mut out, value),
+            Value::Uint(value) => put(&mut out, value),
+            // JSON has no infinity: it is null.
+            Value::Float(value) => put(&mut out, value),
+            Value::Bool(value) => put(&mut out, value),
         }
     }
     out.extend_from_slice(b"}\n");
-    String::from_utf8(out).unwrap_or_default()
+    out
 }
 
 /// The time of the line, UTC.
@@ -42,11 +43,11 @@ pub(super) fn now() -> String {
 
 fn key(out: &mut Vec<u8>, name: &str) {
     out.push(b',');
-    text(out, name);
+    put(out, name);
     out.push(b':');
 }
 
-fn text(out: &mut Vec<u8>, value: &str) {
-    // Writing to memory cannot fail, and any text is JSON.
-    serde_json::to_writer(out, value).ok();
+fn put(out: &mut Vec<u8>, value: impl Serialize) {
+    // Writing to memory cannot fail, and text and numbers are JSON.
+    serde_json::to_writer(out, &value).ok();
 }

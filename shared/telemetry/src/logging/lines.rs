@@ -65,7 +65,7 @@ where
         let spans: Vec<_> = context.event_scope(event).into_iter().flatten().collect();
         let extensions: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
         let around = extensions.iter().filter_map(|extensions| extensions.get::<Values>());
-        let mut fields: Vec<(&'static str, &Value)> = Vec::new();
+        let mut fields: Vec<(&'static str, &Value)> = Vec::with_capacity(16);
         for (name, value) in std::iter::once(&own).chain(around).flat_map(|values| &values.fields) {
             if !fields.iter().any(|(known, _)| known == name) {
                 fields.push((name, value));
@@ -80,10 +80,10 @@ where
         };
         let text = match self.shape {
             Shape::Json => json::of(&line),
-            Shape::Text { colour } => text::of(&line, colour),
+            Shape::Text { colour } => text::of(&line, colour).into_bytes(),
         };
         // One write a line, so that lines of threads do not mix. Who cannot write a log line has nobody to tell.
-        self.out.make_writer().write_all(text.as_bytes()).ok();
+        self.out.make_writer().write_all(&text).ok();
     }
 }
 
