@@ -5,10 +5,11 @@ set -euo pipefail
 
 programs=${1:?folder of the programs}
 shift
+speed=4
 data=$(mktemp -d)
 chmod 755 "$data"
 # Models and limits four times as fast as the real ones, so that two thousand are bought in less than a minute.
-REPLICATE_CREATES_PER_MINUTE=2400 "$programs/spool" dev --json --data-dir "$data" --api-port 0 --simulator-port 0 --speed 4 --cheap-media \
+REPLICATE_CREATES_PER_MINUTE=2400 "$programs/spool" dev --json --data-dir "$data" --api-port 0 --simulator-port 0 --speed $speed --cheap-media \
   >"$data/ready.json" &
 dev=$!
 stop() {
@@ -27,4 +28,4 @@ read -r api simulator key database worker < <(python3 -c '
 import json, sys
 ready = json.load(open(sys.argv[1]))
 print(ready["api"], ready["simulator"], ready["key"], ready["database_url"], ready["worker_pids"][0])' "$data/ready.json")
-SPOOL_KEY=$key DATABASE_URL=$database "$programs/spool-bench" flight --api "$api" --simulator "$simulator" --worker "$worker" "$@"
+SPOOL_KEY=$key DATABASE_URL=$database "$programs/spool-bench" flight --api "$api" --simulator "$simulator" --worker "$worker" --speed $speed "$@"

@@ -55,6 +55,9 @@ pub(crate) struct Flight {
     /// Folder with at least eight photos.
     #[arg(long, default_value = "examples/lodge")]
     photos: PathBuf,
+    /// How much faster than life the simulator is, and with it what the provider allows.
+    #[arg(long, default_value_t = 1.0)]
+    speed: f64,
     /// Predictions in flight at the same time.
     #[arg(long, default_value_t = 2000)]
     predictions: usize,
@@ -105,7 +108,10 @@ impl Flight {
             worker.resident_mb()?
         );
         println!("CPU          {busy:>7.1} % of a core while all wait (limit {MOST_IDLE_CPU_PERCENT:.0})");
-        println!("looks        {looks:>7.1} a second (the provider allows {PROVIDER_READS:.0})");
+        println!(
+            "looks        {looks:>7.1} a second (the provider allows {:.0})",
+            PROVIDER_READS * self.speed
+        );
 
         let before = delivered(&pool).await?;
         for _ in 0..self.wakes {
