@@ -1,9 +1,8 @@
 //! The emergency stop halts new spending within a second, whatever is under way, and nothing fails of it.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::Method;
 use serde_json::{Value, json};
-use system_tests::system::{Options, System};
+use system_tests::system::{Options, System, command, program};
 use system_tests::wait;
 
 /// Jobs before the stop is prepared, and as many again that meet it.
@@ -18,6 +17,15 @@ fn now() -> DateTime<Utc> {
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
 async fn number(conn: &mut sqlx::PgConnection, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(conn).await.expect("a number")
+}
+
+/// What `spool budget` prints, as an operator types it.
+async fn budget(system: &System, words: &[&str]) -> String {
+    let mut spool = command(program("spool"));
+    spool.arg("budget").args(words).args(["--database-url", &system.ready.database_url]);
+    let output = spool.output().await.expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,8 +52,8 @@ async fn nothing_is_ordered_later_than_a_second_after_the_stop() {
         (number(&mut *pool.acquire().await.ok()?, held_up).await > 0).then_some(())
     })
     .await;
-    let path = "/api/v3/admin/budgets/stop";
-    system.post(path, json!({"why": "prices look wrong"})).await;
+    let told = budget(&system, &["stop", "prices look wrong"]).await;
+    assert_eq!(told, "all new spending is stopped; `spool budget resume` lifts it\n");
     let answered = now();
     wait::until("a second to pass", async || (now() > answered + SECOND).then_some(())).await;
     holding_up.rollback().await.expect("rolled back");
@@ -69,10 +77,10 @@ async fn nothing_is_ordered_later_than_a_second_after_the_stop() {
     let creates = system.creates().await;
     assert_eq!(creates.len(), ids.len() - stopped);
     let last = creates[creates.len() - 1];
-    println!("{stopped} jobs stopped; the last order came {} after the answer", last - answered);
+    println!("{stopped} jobs stopped; the last order came {} after the command ended", last - answered);
     assert!(last <= answered + SECOND, "ordered at {last}, stopped at {answered}");
 
-    assert_eq!(system.request(Method::DELETE, path, None).await.status(), 204);
+    budget(&system, &["resume"]).await;
     for id in &ids {
         assert_eq!(system.finished(*id).await["status"], "completed");
         system.ledgers_agree(*id, 1).await;

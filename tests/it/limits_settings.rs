@@ -1,4 +1,5 @@
-//! What operators set binds all workers: predictions at once, time between starts, and an account without credit until they act.
+//! What operators set binds all workers: predictions at once, time between starts, and an account without credit until they act. One
+//! with little credit only buys more slowly.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
@@ -98,6 +99,55 @@ async fn an_account_without_credit_parks_everything_until_an_operator_acts() {
         assert_eq!(system.finished(*id).await["status"], "completed");
     }
     assert_eq!(creates(&system).await.len(), in_vain + ids.len(), "one call for each clip");
+    assert_eq!(burnt(&system).await, 0);
+    system.books_balance().await;
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_with_little_credit_buys_slowly_and_nothing_fails() {
+    /// Below $5 the provider takes so many a minute, and no two at once.
+    const LOW_PER_MINUTE: i64 = 6;
+    let system =
+        System::start(&Options { workers: 2, speed: 60.0, cheap_media: true, env: Vec::new() }).await;
+    system.workers_are(2).await;
+    let campaign = system.campaign().await;
+    system.simulator("credit", json!({"left_micros": 4_000_000})).await;
+    // One is bought, the other is told why not.
+    let mut ids =
+        vec![system.small_job(&campaign, json!({})).await, system.small_job(&campaign, json!({})).await];
+    let account = async || {
+        let limits = system.get("/api/v3/admin/limits").await;
+        let of_account = |one: &&Value| one["class"] == "create" && one["model"] == "*";
+        limits["data"].as_array().expect("limits").iter().find(of_account).expect("the account's").clone()
+    };
+    let pool = system.database().await;
+    let low = wait::until("the lowered rate in the shared state", async || {
+        let low = account().await;
+        let posting = number(&pool, "SELECT count(*) FROM predictions WHERE state = 'intent'").await;
+        (low["per_minute_now"] == LOW_PER_MINUTE && posting == 0).then_some(low)
+    })
+    .await;
+    assert!(low["per_minute"].as_i64().is_none_or(|usual| usual > LOW_PER_MINUTE), "{low}");
+    let before = creates(&system).await.len();
+    ids.push(system.small_job(&campaign, json!({})).await);
+    wait::until("a second one to be bought", async || {
+        (system.simulated("predictions").await.len() >= 2).then_some(())
+    })
+    .await;
+    assert_eq!(account().await["per_minute_now"], LOW_PER_MINUTE);
+    // The account is topped up. What the provider said is believed for some minutes more.
+    system.simulator("credit", json!({"left_micros": 100_000_000})).await;
+    for id in &ids {
+        assert_eq!(system.finished(*id).await["status"], "completed");
+        system.ledgers_agree(*id, 1).await;
+    }
+    let starts = creates(&system).await;
+    for pair in starts[before - 1..].windows(2) {
+        // What passes between the intent and the provider's door differs from call to call.
+        let apart = pair[1] - pair[0];
+        assert!(apart > TimeDelta::seconds(60 / LOW_PER_MINUTE) * 2 / 3, "{apart} apart: {starts:?}");
+    }
     assert_eq!(burnt(&system).await, 0);
     system.books_balance().await;
     system.stop().await;

@@ -2,4 +2,5 @@
 
 mod doctor;
 mod import;
+mod money;
 mod throwaway;

@@ -1,7 +1,7 @@
 //! One place at a time, one job, and the books after each: for every trouble that leaves the outcome of a paid call unknown.
 
 use super::options;
-use super::rounds::{ROUNDS, Round};
+use super::rounds::{ONLY_ALONE, ROUNDS, Round};
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::json;
@@ -24,7 +24,7 @@ fn before(place: &str) -> Option<&'static str> {
 
 pub(super) async fn run(ordinary: &[&str]) {
     let mut due: Due = Vec::new();
-    for round in ROUNDS.iter().filter(|round| !round.alone.is_empty()) {
+    for round in ROUNDS.iter().chain(ONLY_ALONE).filter(|round| !round.alone.is_empty()) {
         let ordinary = ordinary.iter().filter(|place| !round.beyond.contains(place));
         due.extend(ordinary.chain(round.alone).map(|place| (round, *place)));
     }

@@ -11,6 +11,8 @@ pub(super) const JOBS: usize = 3;
 const MORE_JOBS: usize = 6;
 /// Longer than a run may wait before it posts, in milliseconds.
 const STILL: &str = "2500";
+/// Longer than the client waits for an answer, which is 30 s.
+const TOO_LATE_MS: u32 = 40_000;
 
 /// What goes wrong, where workers die, and what comes of it.
 pub(super) struct Round {
@@ -98,18 +100,7 @@ pub(super) const ROUNDS: &[Round] = &[
             "EmptyScanRecorded",
             "VoidUncommitted",
         ],
-        alone: &[
-            "IntentWritten",
-            "Posted",
-            "AnswerUncommitted",
-            "UnknownRecorded",
-            "LossUncommitted",
-            "LossRecorded",
-            "Listed",
-            "EmptyScanUncommitted",
-            "EmptyScanRecorded",
-            "VoidUncommitted",
-        ],
+        alone: NEVER_CREATED,
         ..QUIET
     },
     Round {
@@ -217,6 +208,42 @@ pub(super) const ROUNDS: &[Round] = &[
     },
 ];
 
+/// Troubles that are tried one place at a time only: each costs a whole timeout, or is much like one of [`ROUNDS`] to several jobs.
+pub(super) const ONLY_ALONE: &[Round] = &[
+    Round {
+        name: "answers that come after the client gave up, and webhooks lost",
+        faults: || {
+            of_lost_answers(json!({"kind": "latency", "response_ms": TOO_LATE_MS, "when": "after"}), 1)
+        },
+        beyond: TOLD,
+        alone: FOUND_AGAIN,
+        ..QUIET
+    },
+    Round {
+        name: "server errors before anything was created",
+        faults: || {
+            vec![
+                json!({"match": {"route": "create"}, "fault": {"kind": "http_error", "status": 503, "when": "before"}}),
+            ]
+        },
+        alone: NEVER_CREATED,
+        ..QUIET
+    },
+];
+
+/// On the way of a job whose first request created nothing, and nobody said so.
+const NEVER_CREATED: &[&str] = &[
+    "IntentWritten",
+    "Posted",
+    "AnswerUncommitted",
+    "UnknownRecorded",
+    "LossUncommitted",
+    "LossRecorded",
+    "Listed",
+    "EmptyScanUncommitted",
+    "EmptyScanRecorded",
+    "VoidUncommitted",
+];
 /// On the way of a job whose prediction a list shows at once.
 const FOUND_AGAIN: &[&str] = &[
     "IntentWritten",

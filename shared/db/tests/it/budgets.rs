@@ -119,12 +119,7 @@ async fn the_day_turns_at_midnight_of_its_zone_and_money_stays_in_its_day(pool: 
     let (yesterdays, _) = buy(&mut conn, job, 0, DOLLAR).await;
     let Decision::Short(short) = buy(&mut conn, job, 1, DOLLAR).await.1 else { panic!("too much") };
     let turns_at = short[0].turns_at.unwrap();
-    // What was bought becomes yesterday's.
-    sqlx::query!("INSERT INTO budget_periods SELECT budget_id, starts_on - 1, hard_micros, reserved_micros, settled_micros FROM budget_periods WHERE reserved_micros > 0")
-        .execute(&mut *conn).await.unwrap();
-    sqlx::query!("UPDATE budget_holds SET starts_on = starts_on - 1").execute(&mut *conn).await.unwrap();
-    sqlx::query!("UPDATE budget_periods p SET reserved_micros = 0 WHERE NOT EXISTS (SELECT FROM budget_holds h WHERE h.starts_on = p.starts_on)")
-        .execute(&mut *conn).await.unwrap();
+    fixture::the_day_turns(&mut conn).await;
     assert_eq!(buy(&mut conn, job, 1, DOLLAR).await.1, Decision::Held);
     end(&mut conn, yesterdays, PredictionState::Succeeded, DOLLAR).await;
     assert_eq!(

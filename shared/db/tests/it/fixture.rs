@@ -92,3 +92,15 @@ pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
     };
     job_creation::create(conn, &new).await.expect("a fixture").expect("a fixture").job.id
 }
+
+/// What is held today becomes yesterday's, as it is after midnight.
+pub(crate) async fn the_day_turns(conn: &mut PgConnection) {
+    sqlx::query!("INSERT INTO budget_periods SELECT budget_id, starts_on - 1, hard_micros, reserved_micros, settled_micros FROM budget_periods WHERE reserved_micros > 0")
+        .execute(&mut *conn).await.expect("a fixture");
+    sqlx::query!("UPDATE budget_holds SET starts_on = starts_on - 1")
+        .execute(&mut *conn)
+        .await
+        .expect("a fixture");
+    sqlx::query!("UPDATE budget_periods p SET reserved_micros = 0 WHERE NOT EXISTS (SELECT FROM budget_holds h WHERE h.starts_on = p.starts_on)")
+        .execute(conn).await.expect("a fixture");
+}

@@ -159,3 +159,30 @@ async fn waits_keep_their_place_and_end_with_their_job(pool: PgPool) {
     jobs::conclude(&mut conn, job, &failed).await.unwrap();
     assert!(!budgets::job_waits(&mut conn, job).await.unwrap());
 }
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn when_the_day_turns_those_who_waited_for_it_go_on(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let (job, poor) = (a_job(&mut conn).await, a_job(&mut conn).await);
+    let daily = Budget {
+        scope: Scope::All,
+        period: Period::Day,
+        zone: "UTC".into(),
+        soft: None,
+        hard: Some(Micros(PRICE)),
+    };
+    budgets::set(&mut conn, &daily).await.unwrap();
+    limit(&mut conn, Scope::Job(poor), PRICE / 2).await;
+    assert_eq!(buy(&mut conn, 1, job, PRICE).await, Decision::Held);
+    let Decision::Short(short) = buy(&mut conn, 2, job, PRICE).await else { panic!("the day is used up") };
+    assert!(short[0].turns_at.is_some(), "{short:?}");
+    wait(&mut conn, wish(2, job, "job", PRICE)).await;
+    // Its own limit has no period: no day brings it anything.
+    wait(&mut conn, wish(3, poor, "poor", PRICE)).await;
+    assert!(budgets::offer_while_spending(&mut conn).await.unwrap().is_empty(), "there is nothing today");
+    fixture::the_day_turns(&mut conn).await;
+    assert_eq!(budgets::offer_while_spending(&mut conn).await.unwrap(), [2]);
+    assert_eq!(place(&mut conn, wish(2, job, "job", PRICE)).await, Place::Try);
+    assert_eq!(buy(&mut conn, 2, job, PRICE).await, Decision::Held);
+    assert!(budgets::offer_while_spending(&mut conn).await.unwrap().is_empty(), "this day is used up, too");
+}

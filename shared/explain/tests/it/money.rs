@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use spool_db::budgets::{self, Budget, Period, Scope};
-use spool_db::limits::feedback;
+use spool_db::limits::standing::{self, Class};
+use spool_db::limits::{breaker, feedback};
 use spool_db::predictions::{self, NewIntent, Slot};
 use spool_explain::Gate;
 use spool_job::money::Micros;
@@ -14,6 +15,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::stage::{CLIP, Stage};
+
+const MODEL: &str = "google/veo-3.1-fast";
 
 async fn limit(stage: &Stage, scope: Scope, period: Period, hard: i64) {
     let budget = Budget { scope, period, zone: "UTC".into(), soft: None, hard: Some(Micros(hard)) };
@@ -151,6 +154,53 @@ async fn a_pause_of_the_provider(pool: PgPool) {
     );
     let start = render.estimated_start;
     assert_eq!((start.early, start.late), (Some(until), Some(until)));
+}
+
+/// The only gate is the provider's, and nobody knows when it opens.
+async fn held_back(stage: &Stage, expected: &str, reason: &str) {
+    let (gate, sentence) = stage.only("render").await;
+    let Gate::Provider { provider, model, obstacle, why, until } = gate else { panic!("{gate:?}") };
+    assert_eq!((provider.as_str(), model.as_str()), ("replicate", MODEL));
+    assert_eq!((obstacle, why.as_str(), until), (expected, reason, None));
+    assert_eq!(sentence, format!("Render of scene 1 waits for {MODEL}: {reason}."));
+    let found = stage.explain().await;
+    assert_eq!(found.sentence, format!("Waits for {MODEL}: {reason}."));
+    assert_eq!(
+        (found.estimated_end.early, found.estimated_end.reason.as_deref()),
+        (None, Some("nobody knows when replicate takes calls again"))
+    );
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_open_breaker(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let why = "its clips are grey";
+    breaker::hold_open(&mut *stage.conn().await, "replicate", "another/model", why).await.unwrap();
+    assert_eq!(stage.task("render").await.gates, [], "another model");
+    breaker::hold_open(&mut *stage.conn().await, "replicate", MODEL, why).await.unwrap();
+    let reason = "an operator holds google/veo-3.1-fast back: its clips are grey";
+    held_back(&stage, "breaker", reason).await;
+    // As the worker parks it: the breaker says all of it.
+    let parked = format!("state = 2, why = '{reason}', run_at = now() + interval '2 minutes'");
+    stage.set("render", &parked).await;
+    held_back(&stage, "breaker", reason).await;
+    assert!(breaker::close(&mut *stage.conn().await, "replicate", MODEL).await.unwrap());
+    stage.set("render", "state = 0, why = NULL, run_at = now()").await;
+    assert_eq!(stage.task("render").await.gates, []);
+}
+
+#[sqlx::test(migrations = false)]
+async fn as_many_in_flight_as_may_be(pool: PgPool) {
+    let stage = Stage::new(pool).await;
+    let most = async |most: i32| {
+        let conn = &mut *stage.conn().await;
+        standing::set(conn, "replicate", Class::Create, MODEL, None, Some(most)).await.unwrap();
+    };
+    most(0).await;
+    let reason = "google/veo-3.1-fast has 0 predictions in flight, as many as it may";
+    held_back(&stage, "in_flight", reason).await;
+    most(1).await;
+    assert_eq!(stage.task("render").await.gates, [], "there is room for one");
 }
 
 #[sqlx::test(migrations = false)]
