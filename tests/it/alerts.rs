@@ -188,6 +188,9 @@ fn every_alert_has_its_page_and_every_page_its_alert() {
         assert!(page.starts_with(&format!("# {}: ", rule.alert)), "{} is about {}", rule.runbook, rule.alert);
         let at: Vec<usize> = PARTS.iter().map(|part| page.find(part).unwrap_or(usize::MAX)).collect();
         assert!(at.is_sorted() && at[4] < usize::MAX, "{} lacks one of {PARTS:?}", rule.runbook);
+        let act = &page[at[3]..at[4]];
+        let says_how = act.contains("```") || act.contains("\nNothing to type");
+        assert!(says_how, "{}: what is typed to act, or that there is nothing to type", rule.runbook);
         assert!(["page", "warning", "ticket", "none"].contains(&rule.severity.as_str()), "{rule:?}");
     }
     let index = read(&pages["README"]);
