@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing to run Spool: FFmpeg and the programs of Postgres. With the argument `test` also what the
 # tests need: Node.js and Python, whose official provider clients run against the simulator, PgBouncer, behind which the
-# queue must work, and Prometheus, which must take our rules and fire our alerts; with `observe` Prometheus and what draws
-# the dashboards; with `bench-http` the program that makes the load.
+# queue must work, Prometheus, which must take our rules and fire our alerts, and gnuplot, which draws the dashboards; with
+# `observe` those two; with `bench-http` the program that makes the load.
 # On Debian and Ubuntu it uses apt; elsewhere it says what to install. No service is started: `spool` runs a private
 # Postgres of its own.
 set -euo pipefail
@@ -32,8 +32,6 @@ fi
 if [[ ${1:-} == test || ${1:-} == contract || ${1:-} == observe ]]; then
   { has prometheus && has promtool; } || packages+=(prometheus)
   { has alertmanager || has prometheus-alertmanager; } || packages+=(prometheus-alertmanager)
-fi
-if [[ ${1:-} == observe ]]; then
   has gnuplot || packages+=(gnuplot-nox)
 fi
 if [[ ${1:-} == contract ]]; then

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Columns of a dashboard.
 const COLUMNS: u32 = 24;
-/// Where docs/runbooks can be read; a variable of each dashboard, for whoever serves them elsewhere.
+/// Where docs/runbooks can be read: a box at the top of each dashboard, since only you know where you serve them.
 const RUNBOOKS: &str = "https://example.com/spool/docs/runbooks";
 const SCHEMA: u32 = 39;
 
@@ -74,9 +74,9 @@ fn variables(board: &Dashboard) -> Vec<Value> {
         json!({"type": "datasource", "name": name, "label": label, "query": plugin, "hide": 0, "refresh": 1, "regex": "", "multi": false,
                "includeAll": false, "current": {}, "options": []})
     };
-    let words = |name: &str, label: &str, value: &str, hide: u8| {
+    let words = |name: &str, label: &str, value: &str| {
         let choice = json!({"text": value, "value": value, "selected": true});
-        json!({"type": "textbox", "name": name, "label": label, "query": value, "hide": hide, "current": choice, "options": [choice]})
+        json!({"type": "textbox", "name": name, "label": label, "query": value, "hide": 0, "current": choice, "options": [choice]})
     };
     let mut list = vec![of_kind("datasource", "Prometheus", "prometheus")];
     if board.uses(Source::Postgres) {
@@ -91,10 +91,10 @@ fn variables(board: &Dashboard) -> Vec<Value> {
                        "query": {"query": values, "refId": name, "qryType": 1}, "refresh": 2, "sort": 1, "regex": "", "hide": 0, "multi": true,
                        "includeAll": true, "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"], "selected": true}, "options": []})
             }
-            Variable::Text { name, label } => words(name, label, "1", 0),
+            Variable::Text { name, label } => words(name, label, "1"),
         });
     }
-    list.push(words("runbooks", "Runbooks", RUNBOOKS, 2));
+    list.push(words("runbooks", "Runbooks", RUNBOOKS));
     list
 }
 

@@ -1,9 +1,10 @@
-//! Every question of every panel, asked of a real Prometheus and a real Postgres after a real run under load.
+//! Every question of every panel, asked of a real Prometheus and a real Postgres after a real run under load, and a picture of the answers.
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use system_tests::prometheus::{Prometheus, has_data};
 use system_tests::receiver::Receiver;
@@ -14,6 +15,10 @@ use system_tests::wait;
 const SETTLED: Duration = Duration::from_secs(240);
 /// Of a job that has ended, nothing is left in the queue.
 const EMPTY: [&str; 1] = ["In the queue"];
+/// May only read, and not everything.
+const READER: &str = "spool_grafana";
+/// What a PNG begins and, when it is whole, ends with.
+const PNG: (&[u8], &[u8]) = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82");
 
 async fn questions() -> Vec<Value> {
     let output = command(program("spool-dashboards")).arg("questions").output().await.expect("it runs");
@@ -95,6 +100,7 @@ async fn every_panel_has_data_after_a_run_under_load() {
     let system = System::start(&Options { workers: 2, speed: 60.0, cheap_media: true, env }).await;
     let prometheus = Prometheus::watching(&system).await;
     let job = load(&system, &receiver).await;
+    make_role(&system).await;
     let mut all = questions().await;
     assert!(all.len() > 100, "only {} questions", all.len());
 
@@ -112,18 +118,31 @@ async fn every_panel_has_data_after_a_run_under_load() {
     for (asked, answer) in answers {
         all[asked.index]["answer"] = Value::Array(answer);
     }
-    if let Ok(folder) = std::env::var("SPOOL_TEST_PICTURES") {
-        pictures(&all, Path::new(&folder)).await;
-    }
+    let kept = std::env::var_os("SPOOL_TEST_PICTURES").map(PathBuf::from);
+    let passing = tempfile::tempdir().expect("a folder");
+    pictures(&all, kept.as_deref().unwrap_or(passing.path())).await;
     system.stop().await;
 }
 
-/// What Postgres answers, each row as an object of texts.
+/// Makes the role that Grafana asks Postgres as, with the statements of the page that says how.
+async fn make_role(system: &System) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/observability.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let mut blocks = page.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let block =
+        blocks.find(|block| block.contains(&format!("create role {READER} "))).expect("its statements");
+    let made = sqlx::raw_sql(AssertSqlSafe(block.to_owned())).execute(&system.database().await).await;
+    made.unwrap_or_else(|error| panic!("{error} in {block}"));
+}
+
+/// What Postgres answers that role, each row as an object of texts.
 async fn rows(system: &System, query: &str, job: i64, may_be_empty: bool) -> Vec<Value> {
-    let pool = system.database().await;
+    let mut transaction = system.database().await.begin().await.expect("a transaction");
+    let become_reader = format!("SET LOCAL ROLE {READER}");
+    sqlx::raw_sql(AssertSqlSafe(become_reader)).execute(&mut *transaction).await.expect("the role");
     let as_json = format!("SELECT to_jsonb(answer)::text AS row FROM ({query}) answer");
     #[expect(clippy::disallowed_methods, reason = "the query is the panel's")]
-    let asked = sqlx::query(AssertSqlSafe(as_json)).bind(job.to_string()).fetch_all(&pool).await;
+    let asked = sqlx::query(AssertSqlSafe(as_json)).bind(job.to_string()).fetch_all(&mut *transaction).await;
     let rows = asked.unwrap_or_else(|error| panic!("{error} in {query}"));
     assert!(may_be_empty || !rows.is_empty(), "nothing: {query}");
     rows.iter().map(|row| serde_json::from_str(&row.get::<String, _>(0)).expect("JSON")).collect()
@@ -142,17 +161,16 @@ async fn pictures(answers: &[Value], folder: &Path) {
         .await
         .expect("it runs");
     assert!(drawn.status.success(), "{}", String::from_utf8_lossy(&drawn.stderr));
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let script = entry.expect("an entry").path();
-        if script.extension().is_some_and(|kind| kind == "gp") {
-            let output = command("gnuplot").arg(&script).current_dir(folder).output().await;
-            let output = output.expect("gnuplot is installed: apt-get install gnuplot-nox");
-            assert!(
-                output.status.success(),
-                "{}: {}",
-                script.display(),
-                String::from_utf8_lossy(&output.stderr)
-            );
-        }
+    let boards: BTreeSet<&str> = answers.iter().filter_map(|answer| answer["dashboard"].as_str()).collect();
+    assert!(boards.len() > 5, "{boards:?}");
+    for board in boards {
+        let name = board.trim_start_matches("spool-");
+        let output = command("gnuplot").arg(format!("{name}.gp")).current_dir(folder).output().await;
+        let output = output.expect("gnuplot is installed: run scripts/bootstrap.sh test");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {said}");
+        let picture = std::fs::read(folder.join(format!("{name}.png"))).unwrap_or_default();
+        let is_drawn = picture.starts_with(PNG.0) && picture.ends_with(PNG.1);
+        assert!(is_drawn, "{name}: no picture in {} bytes; gnuplot says: {said}", picture.len());
     }
 }

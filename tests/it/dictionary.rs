@@ -1,4 +1,5 @@
-//! Log macros use the names of `shared/telemetry/src/fields.rs` and no others, and every name there is used.
+//! Log macros use the names of `shared/telemetry/src/fields.rs` and no others, and every name there is used. Runbooks and dashboards
+//! send nobody to look for another.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -151,6 +152,47 @@ async fn every_field_stands_in_the_dictionary_and_every_name_there_is_used() {
     assert!(used.get("task_id").is_some_and(|times| *times > 5), "the macros were not found: {used:?}");
     let idle: Vec<&&str> = named.iter().filter(|name| !used.contains_key(**name)).collect();
     assert!(idle.is_empty(), "nobody uses {idle:?}");
+}
+
+/// Names in backticks behind the word log in a sentence.
+fn told(text: &str) -> Vec<String> {
+    let prose: String = text.split("```").step_by(2).collect::<Vec<_>>().concat().replace('\n', " ");
+    let mut names = Vec::new();
+    for sentence in prose.split(". ") {
+        let padded = format!(" {} ", sentence.to_ascii_lowercase());
+        let Some(at) = [" log ", " logs "].iter().filter_map(|word| padded.find(word)).min() else {
+            continue;
+        };
+        let quoted = sentence[at..].split('`').skip(1).step_by(2);
+        let is_name = |word: &&str| word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '.'));
+        names.extend(quoted.filter(is_name).map(str::to_owned));
+    }
+    names
+}
+
+#[test]
+fn people_are_sent_to_fields_that_exist() {
+    let dictionary = std::fs::read_to_string(root().join(DICTIONARY)).expect("the dictionary");
+    let (mut unknown, mut found) = (Vec::new(), 0);
+    for folder in ["docs/runbooks", "grafana/src/boards"] {
+        for entry in std::fs::read_dir(root().join(folder)).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            for name in told(&std::fs::read_to_string(&path).expect("a text")) {
+                found += 1;
+                if !dictionary.contains(&format!("field(\"{name}\"")) {
+                    unknown.push(format!("{}: {name} does not stand in {DICTIONARY}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "\n  {}\n", unknown.join("\n  "));
+    assert!(found > 3, "only {found} fields were found");
+}
+
+#[test]
+fn names_behind_the_word_log_are_found() {
+    let text = "The `one` catalog of `two`. Its log by `three`.\nLogs have `job_id`,\nnot `Retry-After`.\n\n```sh\nlog `four`\n```\n";
+    assert_eq!(told(text), ["three", "job_id"]);
 }
 
 #[test]

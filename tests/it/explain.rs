@@ -76,6 +76,13 @@ async fn a_job_says_what_it_waits_for_and_goes_on() {
     system.pause("ffmpeg", None).await;
     let job = system.finished(poor).await;
     assert_eq!(job["status"], "completed", "{job}");
+    // Traces are off where nobody says where they go.
+    let found = explained(&system, poor).await;
+    assert!(found["request_id"].is_string() && found["trace_id"].is_null(), "{found}");
+    let lines = [system.lines("api"), system.lines("worker")].concat();
+    assert!(lines.iter().any(|line| line["message"] == "attempt" && line["job_id"] == poor), "{lines:?}");
+    let traced: Vec<&Value> = lines.iter().filter(|line| !line["trace_id"].is_null()).collect();
+    assert!(traced.is_empty(), "{traced:?}");
     assert!(
         explained(&system, poor).await["sentence"]
             .as_str()

@@ -7,7 +7,7 @@
 //! | `SPOOL_TEST_BUDGET_JOBS=8` | so many jobs at a limit for two |
 //! | `SPOOL_TEST_OUTAGE_SECONDS=120` | for so long the provider is away |
 //! | `SPOOL_TEST_LIMIT_WORKERS=8` | limits are kept to 2 % and used to 95 %; with `SPOOL_TEST_LIMIT_PER_MINUTE=240` and `SPOOL_TEST_LIMIT_JOBS=80` |
-//! | `SPOOL_TEST_PICTURES=FOLDER` | draws the dashboards of that run, with gnuplot |
+//! | `SPOOL_TEST_PICTURES=FOLDER` | keeps the pictures of the dashboards there |
 //! | `SPOOL_TEST_RENDER_SECONDS=120` | measures a rolling restart in the middle of renders of this length, and holds it to a bound |
 
 mod alert_delivered;

@@ -18,7 +18,7 @@ fn stands() -> Row {
         panels: vec![
             text(
                 "How to go on",
-                "`spool explain ${job}` says for each task what it waits for, and when the job will probably end. Its trace is behind the link above. Logs have `job.id`.",
+                "`spool explain ${job}` says for each task what it waits for, and when the job will probably end. Its trace is behind the link above. Logs have `job_id`.",
             ),
             table("Job", "One line.").sql(
                 "SELECT j.id, j.type, j.state, j.stage, j.progress_percent AS percent, j.revision, j.parked, j.parked_why, j.partial, j.error_code, j.error,
