@@ -72,7 +72,7 @@ fn annotations() -> Vec<Value> {
 fn variables(board: &Dashboard) -> Vec<Value> {
     let of_kind = |name: &str, label: &str, plugin: &str| {
         json!({"type": "datasource", "name": name, "label": label, "query": plugin, "hide": 0, "refresh": 1, "regex": "", "multi": false,
-               "includeAll": false, "current": {}, "options": []})
+               "includeAll": false, "options": []})
     };
     let words = |name: &str, label: &str, value: &str| {
         let choice = json!({"text": value, "value": value, "selected": true});
@@ -186,11 +186,11 @@ fn options(panel: &Panel) -> Value {
                              "valueMode": "color", "minVizWidth": 8, "minVizHeight": 16, "namePlacement": "auto", "sizing": "auto", "maxVizHeight": 300})
         }
         Draw::Table => {
-            json!({"showHeader": true, "cellHeight": "sm", "footer": {"show": false, "reducer": [], "countRows": false, "fields": ""}})
+            json!({"showHeader": true, "cellHeight": "sm"})
         }
         Draw::States => {
             json!({"mergeValues": true, "showValue": "never", "alignValue": "center", "rowHeight": 0.8,
-                               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true},
+                               "legend": {"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []},
                                "tooltip": {"mode": "single", "sort": "none"}})
         }
         Draw::Text => {
@@ -218,11 +218,9 @@ fn field(panel: &Panel) -> Value {
     match panel.draw {
         Draw::Lines | Draw::Stacked => {
             let is_stacked = panel.draw == Draw::Stacked;
-            defaults["min"] = if panel.bad.is_some_and(|bad| matches!(bad, Bad::Below(_))) {
-                Value::Null
-            } else {
-                json!(0)
-            };
+            if !panel.bad.is_some_and(|bad| matches!(bad, Bad::Below(_))) {
+                defaults["min"] = json!(0);
+            }
             defaults["custom"] = json!({
                 "drawStyle": "line", "lineWidth": 1, "fillOpacity": if is_stacked { 40 } else { 5 }, "showPoints": "never",
                 "lineInterpolation": "linear", "spanNulls": 120_000, "axisPlacement": "auto",

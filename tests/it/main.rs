@@ -18,6 +18,7 @@ mod cancel;
 mod chaos;
 mod crash_sweep;
 mod custody;
+mod dashboard_schema;
 mod dashboards;
 mod dictionary;
 mod doctor;
