@@ -7,7 +7,9 @@ use http::{Method, Request};
 use serde_json::json;
 use spool_api::metrics::Held;
 use spool_db::budgets;
-use spool_telemetry::declared::By;
+use spool_db::limits::WHOLE_ACCOUNT;
+use spool_db::limits::breaker::{self, By};
+use spool_telemetry::declared;
 use spool_telemetry::vocabulary;
 use sqlx::PgPool;
 use tower::ServiceExt;
@@ -30,7 +32,7 @@ fn series(page: &str) -> BTreeMap<&'static str, usize> {
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
             .count()
     };
-    let figures = vocabulary::all().filter(|metric| metric.by == By::Database);
+    let figures = vocabulary::all().filter(|metric| metric.by == declared::By::Database);
     figures.map(|metric| (metric.name, of(metric.name))).collect()
 }
 
@@ -64,7 +66,7 @@ async fn all_figures_are_there(pool: PgPool) {
     let missing = series(&page).into_iter().filter(|(name, count)| *count == 0 && !empty.contains(name));
     assert_eq!(missing.collect::<Vec<_>>(), [], "{page}");
     for (series, wanted) in [
-        ("spool_breaker_open{provider=\"replicate\",model=\"*\"}", "0"),
+        ("spool_breaker_open{provider=\"replicate\",model=\"*\",by=\"nobody\"}", "0"),
         ("spool_custody_tightest_seconds", "3600"),
         ("spool_budget_limit_micros{period=\"day\",limit=\"hard\"}", "150000000"),
         ("spool_budget_used_micros{period=\"day\",part=\"settled\"}", "0"),
@@ -113,6 +115,24 @@ async fn while_somebody_is_at_it_the_old_ones_are_shown_with_their_age(pool: PgP
     let age: f64 =
         value(&new, "spool_figures_age_seconds{part=\"quick\"}").expect("an age").parse().expect("a number");
     assert!(age < 3600.0, "{age}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_breaker_says_by_whom_it_is_open(pool: PgPool) {
+    let app = start(pool.clone()).await;
+    page(&app).await;
+    let mut tx = pool.begin().await.expect("a transaction");
+    breaker::hold_open(&mut tx, "replicate", WHOLE_ACCOUNT, "a test").await.expect("opened");
+    breaker::trip(&mut tx, "replicate", "owner/model", By::Run, "a test", 60).await.expect("opened");
+    tx.commit().await.expect("committed");
+    worked_out(&pool, "-1 hour").await;
+    let page = page(&app).await;
+    let open: Vec<&str> = page.lines().filter(|line| line.starts_with("spool_breaker_open{")).collect();
+    assert_eq!(open.len(), 2, "{open:?}");
+    for labels in ["model=\"*\",by=\"operator\"", "model=\"owner/model\",by=\"run\""] {
+        let series = format!("spool_breaker_open{{provider=\"replicate\",{labels}}}");
+        assert_eq!(value(&page, &series), Some("1"), "{open:?}");
+    }
 }
 
 #[sqlx::test(migrations = false)]

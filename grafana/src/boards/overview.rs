@@ -27,7 +27,7 @@ fn well() -> Row {
                 .of("max(spool_queue_oldest_ready_seconds) or vector(0)", "")
                 .bad(Bad::Above(300.0))
                 .runbook("queue-old"),
-            stat("Breakers open", unit::COUNT, "Providers and models that are left alone because they fail. 0 is good.")
+            stat("Breakers open", unit::COUNT, "Providers and models that are left alone because they fail or an operator says so. 0 is good.")
                 .of("sum(max by (provider, model) (spool_breaker_open))", "")
                 .bad(Bad::Above(0.0))
                 .runbook("breaker-open"),
