@@ -136,6 +136,29 @@ async fn a_breaker_says_by_whom_it_is_open(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_forgotten_transaction_is_called_by_its_application(pool: PgPool) {
+    const LABELS: &str = "{holder=\"transaction\",application=\"forgotten report\"}";
+    let app = start(pool.clone()).await;
+    let mut forgotten = pool.begin().await.expect("a transaction");
+    for statement in ["SET LOCAL application_name = 'forgotten report'", "SELECT pg_current_xact_id()"] {
+        #[expect(clippy::disallowed_methods, reason = "a test does what no program of ours does")]
+        sqlx::query(statement).execute(&mut *forgotten).await.expect("done");
+    }
+    let while_open = page(&app).await;
+    let number = |series: &str| -> Option<f64> { value(&while_open, series)?.parse().ok() };
+    for series in [
+        format!("spool_postgres_pinned_xmin_transactions{LABELS}"),
+        format!("spool_postgres_pinned_xmin_seconds{LABELS}"),
+        "spool_postgres_oldest_transaction_seconds".to_owned(),
+    ] {
+        assert!(number(&series).is_some_and(|number| number > 0.0), "{series} in {while_open}");
+    }
+    forgotten.rollback().await.expect("remembered");
+    worked_out(&pool, "-1 hour").await;
+    assert!(!page(&app).await.contains("forgotten report"));
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_flood_of_whatever_callers_can_make_grows_no_series(pool: PgPool) {
     const FLOOD: i64 = 300;
     let app = start(pool.clone()).await;
