@@ -112,7 +112,7 @@ fn postgres() -> Row {
                 .runbook("replication-lag"),
             lines("Standbys connected", unit::COUNT, "A fall is a standby that lost its connection.")
                 .of("max(spool_postgres_replicas)", "connected")
-                .runbook("replication-lag"),
+                .runbook("replica-lost"),
             lines("Notification queue", unit::SHARE, "Used share. Near 0 is good.")
                 .of("max(spool_postgres_notify_queue_ratio)", "used")
                 .bad(Bad::Above(0.3))
