@@ -174,8 +174,17 @@ async fn a_flood_of_whatever_callers_can_make_grows_no_series(pool: PgPool) {
          FROM generate_series(1, $1) n",
         "INSERT INTO limit_waits (task_id, job_id, provider, model, share, cost_micros)
          SELECT n, 1, 'replicate', 'owner/model-' || n, 'flood-' || n, 1 FROM generate_series(1, $1) n",
+        "INSERT INTO predictions (id, job_id, purpose, ordinal, attempt, task_id, lease_token, provider, model, input, input_digest, unit, state,
+                                  external_id, error_class, error, estimate_micros, cost_micros, finished_at)
+         SELECT gen_random_uuid(), (SELECT min(id) FROM jobs), 'music', n, 1, n, 1, 'replicate', 'meta/musicgen', '{}', repeat('0', 64),
+                'second', 'failed', 'flood-' || n, 'flood-' || n, 'a flood of error ' || n, 1, 0, now()
+         FROM generate_series(1, $1) n",
         "SELECT queue.enqueue('kind-' || n, 'queue-' || n % 20, '{}', group_key => 'flood-' || n, share_key => 'flood-' || n)
          FROM generate_series(1, $1) n",
+        "UPDATE queue.task SET attempt = 1, last_error = 'a flood of error ' || id
+         WHERE id IN (SELECT id FROM queue.task WHERE group_key LIKE 'flood-%' LIMIT $1)",
+        "INSERT INTO queue.run (task_id, lease_token, attempt, outcome, counted, error_class, error)
+         SELECT n, 1, 1, 2, true, 'flood-' || n, 'a flood of error ' || n FROM generate_series(1, $1) n",
     ] {
         #[expect(clippy::disallowed_methods, reason = "a test writes many rows by hand")]
         sqlx::query(statement).bind(FLOOD).execute(&pool).await.expect("written");
