@@ -1,11 +1,14 @@
-//! Every question of every panel, asked of a real Prometheus and a real Postgres after a real run under load, and a picture of the answers.
+//! Every question of every panel, asked of a real Prometheus and a real Postgres after a real run under load, and a picture of the answers;
+//! and what workers counted in that run is what the books say.
 
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use system_tests::books::number;
 use system_tests::prometheus::{Prometheus, has_data};
 use system_tests::receiver::Receiver;
 use system_tests::system::{Options, System, command, program};
@@ -19,6 +22,39 @@ const EMPTY: [&str; 1] = ["In the queue"];
 const READER: &str = "spool_grafana";
 /// What a PNG begins and, when it is whole, ends with.
 const PNG: (&[u8], &[u8]) = (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82");
+
+/// What workers count of their own work, and the rows that say the same. The load leaves something in each.
+const BOOKS: [(&str, &str); 8] = [
+    (
+        "sum(spool_money_micros_total{kind=\"reserved\"})",
+        "SELECT sum(micros)::bigint FROM ledger WHERE kind = 'reserve'",
+    ),
+    (
+        "sum(spool_money_micros_total{kind=\"settled\"})",
+        "SELECT sum(micros)::bigint FROM ledger WHERE kind = 'settle'",
+    ),
+    (
+        "sum(spool_money_micros_total{kind=\"released\"})",
+        "SELECT sum(micros)::bigint FROM ledger WHERE kind = 'release'",
+    ),
+    (
+        "sum(spool_jobs_ended_total{outcome=\"completed\"})",
+        "SELECT count(*) FROM jobs WHERE state = 'completed'",
+    ),
+    ("sum(spool_job_own_seconds_count)", "SELECT count(*) FROM jobs WHERE state = 'completed'"),
+    (
+        "sum(spool_predictions_total{outcome=\"succeeded\"})",
+        "SELECT count(*) FROM predictions WHERE state = 'succeeded' AND reused_from IS NULL",
+    ),
+    (
+        "sum(spool_predictions_total{outcome=\"failed\"})",
+        "SELECT count(*) FROM predictions WHERE state = 'failed'",
+    ),
+    (
+        "sum(spool_provider_throttled_total{class=\"create\"})",
+        "SELECT count(*) FROM predictions WHERE state = 'refused' AND error_class = 'throttled'",
+    ),
+];
 
 async fn questions() -> Vec<Value> {
     let output = command(program("spool-dashboards")).arg("questions").output().await.expect("it runs");
@@ -93,8 +129,38 @@ impl fmt::Display for Asked {
     }
 }
 
+/// A counter beside the rows that it must agree with.
+#[derive(Default)]
+struct Compared {
+    query: &'static str,
+    sql: &'static str,
+    /// What both said last.
+    seen: Cell<(Option<i64>, i64)>,
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (counted, booked) = self.seen.get();
+        write!(f, "{}: {counted:?}, but {booked} by {}", self.query, self.sql)
+    }
+}
+
+/// Counters begin with their process and nothing was killed, so they are equal once the last scrape has seen the end.
+async fn counters_are_the_books(system: &System, prometheus: &Prometheus) {
+    let pool = system.database().await;
+    let compared = BOOKS.into_iter().map(|(query, sql)| Compared { query, sql, ..Compared::default() });
+    wait::for_each(SETTLED, compared.collect(), async |one| {
+        let (counted, booked) = (prometheus.whole(one.query).await, number(&pool, one.sql).await);
+        one.seen.set((counted, booked));
+        (booked > 0 && counted == Some(booked)).then_some(())
+    })
+    .await;
+    let well = prometheus.whole("sum(spool_ffmpeg_runs_total{outcome=\"ok\"})").await;
+    assert!(well > Some(0), "{well:?} runs of FFmpeg ended well");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_panel_has_data_after_a_run_under_load() {
+async fn every_panel_has_data_after_a_run_under_load_and_counters_are_the_books() {
     let receiver = Receiver::start().await;
     let env = vec![receiver.env(), ("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into())];
     let system = System::start(&Options { workers: 2, speed: 60.0, cheap_media: true, env }).await;
@@ -118,6 +184,7 @@ async fn every_panel_has_data_after_a_run_under_load() {
     for (asked, answer) in answers {
         all[asked.index]["answer"] = Value::Array(answer);
     }
+    counters_are_the_books(&system, &prometheus).await;
     let kept = std::env::var_os("SPOOL_TEST_PICTURES").map(PathBuf::from);
     let passing = tempfile::tempdir().expect("a folder");
     pictures(&all, kept.as_deref().unwrap_or(passing.path())).await;

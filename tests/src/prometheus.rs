@@ -87,6 +87,12 @@ impl Prometheus {
         Self { _child: child, _data: data, url, http, begin: now() }
     }
 
+    /// The whole number that a query finds now; none where it finds nothing.
+    pub async fn whole(&self, query: &str) -> Option<i64> {
+        let found = self.ask("query", &[("query", query.to_owned())]).await;
+        found.first()?["value"][1].as_str()?.parse().ok()
+    }
+
     /// What a query finds from the start until now, every five seconds: series with their values.
     pub async fn range(&self, query: &str) -> Vec<Value> {
         let end = now();
@@ -97,9 +103,13 @@ impl Prometheus {
             ("end", end.to_string()),
             ("step", step.to_string()),
         ];
-        let request = self.http.get(format!("{}/api/v1/query_range", self.url)).query(&parameters);
+        self.ask("query_range", &parameters).await
+    }
+
+    async fn ask(&self, what: &str, parameters: &[(&str, String)]) -> Vec<Value> {
+        let request = self.http.get(format!("{}/api/v1/{what}", self.url)).query(parameters);
         let answer: Value = request.send().await.expect("Prometheus answers").json().await.expect("JSON");
-        assert_eq!(answer["status"], "success", "{query}: {answer}");
+        assert_eq!(answer["status"], "success", "{parameters:?}: {answer}");
         answer["data"]["result"].as_array().expect("series").clone()
     }
 }

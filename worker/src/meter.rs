@@ -75,8 +75,7 @@ pub(crate) fn ended(ctx: &Context, row: &PredictionRow, end: &End<'_>) {
     tell_wait(ctx, row, state, cost);
     counter!(names::PREDICTIONS, "model" => row.model.clone(), "outcome" => state.as_str()).increment(1);
     if let Some((class, _)) = end.failure.filter(|_| state == PredictionState::Failed) {
-        let class = failure::known(class);
-        counter!(names::PREDICTION_FAILURES, "model" => row.model.clone(), "class" => class).increment(1);
+        failed(&row.model, class);
     }
     if state == PredictionState::Succeeded {
         if let Some(seconds) = row.submitted_for_s {
@@ -102,6 +101,12 @@ pub(crate) fn ended(ctx: &Context, row: &PredictionRow, end: &End<'_>) {
         tracing::warn!(prediction_id = %row.id, model = row.model, list_micros = row.list.0, cost_micros = cost.0,
                        permille, "it cost something else than its list price");
     }
+}
+
+/// Counts a failure; whatever a provider makes up is one class.
+fn failed(model: &str, class: &str) {
+    counter!(names::PREDICTION_FAILURES, "model" => model.to_owned(), "class" => failure::known(class))
+        .increment(1);
 }
 
 /// Counts a job that ended, and how long it took if it has its video.
@@ -186,7 +191,30 @@ impl<H: Handler> Handler for Metered<H> {
 
 #[cfg(test)]
 mod tests {
-    use spool_telemetry::vocabulary;
+    use super::failed;
+    use spool_provider::failure::classify;
+    use spool_telemetry::{metrics, names, vocabulary};
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn a_flood_of_error_texts_grows_no_series() {
+        let metrics = metrics::install();
+        for n in 10_000..10_300 {
+            for text in
+                [format!("flood {n}"), format!("flood (E{n})"), format!("flood {n}, contents violates {n}")]
+            {
+                failed("a/model", &classify("failed", &text).code);
+            }
+        }
+        let page = metrics.render();
+        let series: BTreeSet<&str> =
+            page.lines().filter(|line| line.starts_with(names::PREDICTION_FAILURES)).collect();
+        let counted = |class: &str| {
+            format!("{}{{model=\"a/model\",class=\"{class}\"}} 300", names::PREDICTION_FAILURES)
+        };
+        let wanted = ["model_error", "moderation", "other"].map(counted);
+        assert_eq!(series, wanted.iter().map(String::as_str).collect());
+    }
 
     #[test]
     fn what_the_queue_counts_is_declared() {

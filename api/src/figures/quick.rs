@@ -1,6 +1,6 @@
 //! What alerts look at: the queue, purchases, money, and what holds Postgres up.
 
-use spool_db::figures::{self, Money, Postgres, Purchases, Work};
+use spool_db::figures::{self, Money, OpenBreaker, Postgres, Purchases, Work};
 use spool_db::hooks::standing::{self, Standing};
 use spool_db::invariants::Found;
 use spool_db::limits::WHOLE_ACCOUNT;
@@ -12,6 +12,8 @@ use sqlx::PgConnection;
 
 use super::Trouble;
 
+/// Who opened a breaker that is closed.
+const NOBODY: &str = "nobody";
 /// Shown while nothing is in custody: the whole hour that providers keep outputs.
 const NOTHING_WAITS: f64 = 3600.0;
 
@@ -70,11 +72,13 @@ fn work(all: &mut Samples, work: &Work) {
         all.count(names::LIMIT_LINE, &[provider, model], *waiting);
     }
     for provider in &work.providers {
-        let open = work.breakers.iter().any(|(of, model)| of == provider && model == WHOLE_ACCOUNT);
-        all.flag(names::BREAKER_OPEN, &[provider, WHOLE_ACCOUNT], open);
+        let is_it = |open: &OpenBreaker| open.provider == *provider && open.model == WHOLE_ACCOUNT;
+        if !work.breakers.iter().any(is_it) {
+            all.flag(names::BREAKER_OPEN, &[provider, WHOLE_ACCOUNT, NOBODY], false);
+        }
     }
-    for (provider, model) in work.breakers.iter().filter(|(_, model)| model != WHOLE_ACCOUNT) {
-        all.flag(names::BREAKER_OPEN, &[provider, model], true);
+    for open in &work.breakers {
+        all.flag(names::BREAKER_OPEN, &[&open.provider, &open.model, &open.by], true);
     }
 }
 

@@ -7,7 +7,9 @@ use http::{Method, Request};
 use serde_json::json;
 use spool_api::metrics::Held;
 use spool_db::budgets;
-use spool_telemetry::declared::By;
+use spool_db::limits::WHOLE_ACCOUNT;
+use spool_db::limits::breaker::{self, By};
+use spool_telemetry::declared;
 use spool_telemetry::vocabulary;
 use sqlx::PgPool;
 use tower::ServiceExt;
@@ -30,7 +32,7 @@ fn series(page: &str) -> BTreeMap<&'static str, usize> {
             .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])))
             .count()
     };
-    let figures = vocabulary::all().filter(|metric| metric.by == By::Database);
+    let figures = vocabulary::all().filter(|metric| metric.by == declared::By::Database);
     figures.map(|metric| (metric.name, of(metric.name))).collect()
 }
 
@@ -64,7 +66,7 @@ async fn all_figures_are_there(pool: PgPool) {
     let missing = series(&page).into_iter().filter(|(name, count)| *count == 0 && !empty.contains(name));
     assert_eq!(missing.collect::<Vec<_>>(), [], "{page}");
     for (series, wanted) in [
-        ("spool_breaker_open{provider=\"replicate\",model=\"*\"}", "0"),
+        ("spool_breaker_open{provider=\"replicate\",model=\"*\",by=\"nobody\"}", "0"),
         ("spool_custody_tightest_seconds", "3600"),
         ("spool_budget_limit_micros{period=\"day\",limit=\"hard\"}", "150000000"),
         ("spool_budget_used_micros{period=\"day\",part=\"settled\"}", "0"),
@@ -116,6 +118,47 @@ async fn while_somebody_is_at_it_the_old_ones_are_shown_with_their_age(pool: PgP
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_breaker_says_by_whom_it_is_open(pool: PgPool) {
+    let app = start(pool.clone()).await;
+    page(&app).await;
+    let mut tx = pool.begin().await.expect("a transaction");
+    breaker::hold_open(&mut tx, "replicate", WHOLE_ACCOUNT, "a test").await.expect("opened");
+    breaker::trip(&mut tx, "replicate", "owner/model", By::Run, "a test", 60).await.expect("opened");
+    tx.commit().await.expect("committed");
+    worked_out(&pool, "-1 hour").await;
+    let page = page(&app).await;
+    let open: Vec<&str> = page.lines().filter(|line| line.starts_with("spool_breaker_open{")).collect();
+    assert_eq!(open.len(), 2, "{open:?}");
+    for labels in ["model=\"*\",by=\"operator\"", "model=\"owner/model\",by=\"run\""] {
+        let series = format!("spool_breaker_open{{provider=\"replicate\",{labels}}}");
+        assert_eq!(value(&page, &series), Some("1"), "{open:?}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_forgotten_transaction_is_called_by_its_application(pool: PgPool) {
+    const LABELS: &str = "{holder=\"transaction\",application=\"forgotten report\"}";
+    let app = start(pool.clone()).await;
+    let mut forgotten = pool.begin().await.expect("a transaction");
+    for statement in ["SET LOCAL application_name = 'forgotten report'", "SELECT pg_current_xact_id()"] {
+        #[expect(clippy::disallowed_methods, reason = "a test does what no program of ours does")]
+        sqlx::query(statement).execute(&mut *forgotten).await.expect("done");
+    }
+    let while_open = page(&app).await;
+    let number = |series: &str| -> Option<f64> { value(&while_open, series)?.parse().ok() };
+    for series in [
+        format!("spool_postgres_pinned_xmin_transactions{LABELS}"),
+        format!("spool_postgres_pinned_xmin_seconds{LABELS}"),
+        "spool_postgres_oldest_transaction_seconds".to_owned(),
+    ] {
+        assert!(number(&series).is_some_and(|number| number > 0.0), "{series} in {while_open}");
+    }
+    forgotten.rollback().await.expect("remembered");
+    worked_out(&pool, "-1 hour").await;
+    assert!(!page(&app).await.contains("forgotten report"));
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_flood_of_whatever_callers_can_make_grows_no_series(pool: PgPool) {
     const FLOOD: i64 = 300;
     let app = start(pool.clone()).await;
@@ -131,8 +174,17 @@ async fn a_flood_of_whatever_callers_can_make_grows_no_series(pool: PgPool) {
          FROM generate_series(1, $1) n",
         "INSERT INTO limit_waits (task_id, job_id, provider, model, share, cost_micros)
          SELECT n, 1, 'replicate', 'owner/model-' || n, 'flood-' || n, 1 FROM generate_series(1, $1) n",
+        "INSERT INTO predictions (id, job_id, purpose, ordinal, attempt, task_id, lease_token, provider, model, input, input_digest, unit, state,
+                                  external_id, error_class, error, estimate_micros, cost_micros, finished_at)
+         SELECT gen_random_uuid(), (SELECT min(id) FROM jobs), 'music', n, 1, n, 1, 'replicate', 'meta/musicgen', '{}', repeat('0', 64),
+                'second', 'failed', 'flood-' || n, 'flood-' || n, 'a flood of error ' || n, 1, 0, now()
+         FROM generate_series(1, $1) n",
         "SELECT queue.enqueue('kind-' || n, 'queue-' || n % 20, '{}', group_key => 'flood-' || n, share_key => 'flood-' || n)
          FROM generate_series(1, $1) n",
+        "UPDATE queue.task SET attempt = 1, last_error = 'a flood of error ' || id
+         WHERE id IN (SELECT id FROM queue.task WHERE group_key LIKE 'flood-%' LIMIT $1)",
+        "INSERT INTO queue.run (task_id, lease_token, attempt, outcome, counted, error_class, error)
+         SELECT n, 1, 1, 2, true, 'flood-' || n, 'a flood of error ' || n FROM generate_series(1, $1) n",
     ] {
         #[expect(clippy::disallowed_methods, reason = "a test writes many rows by hand")]
         sqlx::query(statement).bind(FLOOD).execute(&pool).await.expect("written");

@@ -73,7 +73,7 @@ fn good_for() -> Row {
     Row {
         title: "What it was good for",
         panels: vec![
-            bars("This hour and the 23 before by class", unit::DOLLARS, "All but useful is waste. duplicate must be 0: the same job had bought the very same before.")
+            bars("This hour and the 23 before by class", unit::DOLLARS, "All but useful is waste. duplicate must be 0: the same clip or stretch of music was paid for twice.")
                 .of("max by (class) (spool_spend_class_micros) / 1e6", "{{class}}")
                 .runbook("duplicate-spend"),
             lines("Share that is wasted", unit::SHARE, "Of what was settled in this hour and the 23 before.")

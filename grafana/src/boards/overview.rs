@@ -27,7 +27,7 @@ fn well() -> Row {
                 .of("max(spool_queue_oldest_ready_seconds) or vector(0)", "")
                 .bad(Bad::Above(300.0))
                 .runbook("queue-old"),
-            stat("Breakers open", unit::COUNT, "Providers and models that are left alone because they fail. 0 is good.")
+            stat("Breakers open", unit::COUNT, "Providers and models that are left alone because they fail or an operator says so. 0 is good.")
                 .of("sum(max by (provider, model) (spool_breaker_open))", "")
                 .bad(Bad::Above(0.0))
                 .runbook("breaker-open"),
@@ -112,7 +112,7 @@ fn postgres() -> Row {
                 .runbook("replication-lag"),
             lines("Standbys connected", unit::COUNT, "A fall is a standby that lost its connection.")
                 .of("max(spool_postgres_replicas)", "connected")
-                .runbook("replication-lag"),
+                .runbook("replica-lost"),
             lines("Notification queue", unit::SHARE, "Used share. Near 0 is good.")
                 .of("max(spool_postgres_notify_queue_ratio)", "used")
                 .bad(Bad::Above(0.3))

@@ -44,7 +44,7 @@ fn limits() -> Row {
     Row {
         title: "Limits and breakers",
         panels: vec![
-            states("Breakers", "1 while a provider (*) or a model is left alone.")
+            states("Breakers", "1 while a provider (*) or a model is left alone: `spool breaker list` says by whom and why.")
                 .of("max by (provider, model) (spool_breaker_open)", "{{provider}} {{model}}")
                 .runbook("breaker-open"),
             stacked("In the line", unit::COUNT, "Tasks without a turn that wait for the provider's limits. They hold no worker.")

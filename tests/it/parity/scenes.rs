@@ -108,6 +108,14 @@ async fn made_anew_after_the_end(system: &System, id: i64) {
     let job = system.finished(id).await;
     assert_eq!((&job["status"], &job["revision"]), (&json!("completed"), &json!(2)), "{job}");
     assert_eq!(system.charges().await.len(), before + 1, "that clip, and no other");
+
+    // Once more, of the very same input: it is bought, and nobody is told that something was paid twice.
+    ask(system, Method::POST, &path, None, 200).await;
+    assert_eq!(system.finished(id).await["status"], "completed");
+    assert_eq!(system.charges().await.len(), before + 2);
+    let waste = ask(system, Method::GET, "/api/v3/admin/spend/waste", None, 200).await;
+    let twice = list(&waste, "data").iter().find(|one| one["class"] == "duplicate").expect("each class");
+    assert_eq!((&twice["settled"]["micros"], &twice["purchases"]), (&json!(0), &json!(0)), "{waste}");
 }
 
 /// As a job whose storyboard is still being written, or one that was imported without its clips.

@@ -11,7 +11,7 @@ pub use money::{Everything, Money, Tightest, money};
 pub use postgres::{Pinned, Postgres, Table, postgres, tables};
 pub use purchases::{Purchases, purchases};
 pub use storage::{Stored, stored};
-pub use work::{Work, work};
+pub use work::{OpenBreaker, Work, work};
 
 use crate::error::{DbError, Doing};
 use serde_json::Value;

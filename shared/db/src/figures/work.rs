@@ -14,10 +14,20 @@ pub struct Work {
     pub open: Vec<(String, i64)>,
     /// By provider and model: predictions in flight with the turns that are given, and tasks in the line.
     pub models: Vec<(String, String, i64, i64)>,
-    /// Breakers that are not closed, by provider and model.
-    pub breakers: Vec<(String, String)>,
+    /// Breakers that are not closed.
+    pub breakers: Vec<OpenBreaker>,
     /// Providers that there are limits of.
     pub providers: Vec<String>,
+}
+
+/// A breaker that is not closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBreaker {
+    pub provider: String,
+    /// A model, or `*`.
+    pub model: String,
+    /// Who or what opened it: a word of [`crate::limits::breaker::By`].
+    pub by: String,
 }
 
 /// Counts it.
@@ -45,11 +55,13 @@ pub async fn work(conn: &mut PgConnection) -> Result<Work, DbError> {
     .fetch_all(&mut *conn)
     .await
     .doing(DOING)?;
-    let breakers =
-        sqlx::query!("SELECT provider, model FROM breakers WHERE open_until IS NOT NULL LIMIT 100")
-            .fetch_all(&mut *conn)
-            .await
-            .doing(DOING)?;
+    let breakers = sqlx::query_as!(
+        OpenBreaker,
+        r#"SELECT provider, model, opened_by AS "by!" FROM breakers WHERE open_until IS NOT NULL LIMIT 100"#
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .doing(DOING)?;
     let providers =
         sqlx::query_scalar!("SELECT DISTINCT provider FROM provider_limits ORDER BY provider LIMIT 20")
             .fetch_all(conn)
@@ -63,7 +75,7 @@ pub async fn work(conn: &mut PgConnection) -> Result<Work, DbError> {
         parked: of("parked"),
         open: of("open"),
         models: models.into_iter().map(|row| (row.provider, row.model, row.flying, row.waiting)).collect(),
-        breakers: breakers.into_iter().map(|row| (row.provider, row.model)).collect(),
+        breakers,
         providers,
     })
 }

@@ -3,7 +3,8 @@
 use crate::purchases::{a_job, bought, buy, end, music};
 use spool_db::jobs::{self, Conclusion};
 use spool_db::predictions::Slot;
-use spool_db::{custody, scenes, spend, waste, waste_hours};
+use spool_db::storyboard::SceneEdit;
+use spool_db::{custody, revisions, scenes, spend, waste, waste_hours};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use sqlx::{PgConnection, PgPool};
@@ -41,6 +42,11 @@ async fn classes(conn: &mut PgConnection) -> Vec<(&'static str, i64)> {
         .collect()
 }
 
+/// So that a test can plant what must never happen: two purchases that fill one place.
+async fn unguarded(conn: &mut PgConnection) {
+    sqlx::raw_sql("DROP INDEX predictions_live").execute(conn).await.unwrap();
+}
+
 fn failed() -> Conclusion {
     Conclusion::Failed { code: "x".into(), error: "x".into() }
 }
@@ -48,14 +54,15 @@ fn failed() -> Conclusion {
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
 async fn each_class_by_what_became_of_the_purchase(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
+    unguarded(&mut conn).await;
     let job = a_job(&mut conn).await;
     bought(&mut conn, music(job, 0), 1, 0).await;
     let broken = buy(&mut conn, music(job, 1), 10, 1).await;
     end(&mut conn, broken, PredictionState::Failed, 10).await;
     let late = buy(&mut conn, music(job, 2), 100, 2).await;
     end(&mut conn, late, PredictionState::Canceled, 100).await;
-    // The very input of stretch 0.
-    let again = bought(&mut conn, music(job, 3), 1_000, 0).await;
+    // Stretch 0 once more; a seed of ours makes the input another one.
+    let again = bought(&mut conn, music(job, 0), 1_000, 3).await;
     // Nothing was charged: it is in no class.
     let free = buy(&mut conn, music(job, 4), 5, 4).await;
     end(&mut conn, free, PredictionState::Failed, 0).await;
@@ -69,10 +76,34 @@ async fn each_class_by_what_became_of_the_purchase(pool: PgPool) {
     let wanted =
         [("useful", 1), ("duplicate", 1_000), ("orphaned", 10_000), ("late_cancelled", 100), ("failed", 10)];
     assert_eq!(classes(&mut conn).await, wanted);
-    // The same input for another job is another purchase.
+    // The same input for another stretch or another job is another purchase.
     let other = a_job(&mut conn).await;
-    let elsewhere = bought(&mut conn, music(other, 0), 2, 0).await;
-    assert_eq!(class_of(&mut conn, elsewhere).await, "useful");
+    for place in [music(other, 0), music(other, 1)] {
+        let elsewhere = bought(&mut conn, place, 2, 0).await;
+        assert_eq!(class_of(&mut conn, elsewhere).await, "useful");
+    }
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn a_clip_that_was_ordered_again_is_no_duplicate(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    jobs::approve(&mut conn, job, None).await.unwrap();
+    let scene = scenes::list(&mut conn, job).await.unwrap()[0].id;
+    let of_version =
+        |version| Slot { job_id: job, purpose: Purpose::Render, scene: Some((scene, version)), ordinal: 0 };
+    let first = bought(&mut conn, of_version(1), 1, 0).await;
+    jobs::conclude(&mut conn, job, &failed()).await.unwrap();
+    revisions::regenerate(&mut conn, job, None, scene, &SceneEdit::default()).await.unwrap();
+    let version = scenes::list(&mut conn, job).await.unwrap()[0].version;
+    assert_eq!(version, 2);
+    let anew = bought(&mut conn, of_version(version), 10, 0).await;
+    assert_eq!(class_of(&mut conn, anew).await, "useful", "the same input, as somebody wished");
+    assert_eq!(class_of(&mut conn, first).await, "orphaned");
+    // A worker that died is followed by one that does not know what it had bought.
+    unguarded(&mut conn).await;
+    bought(&mut conn, of_version(version), 100, 0).await;
+    assert_eq!(classes(&mut conn).await, [("useful", 10), ("duplicate", 100), ("orphaned", 1)]);
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
@@ -110,7 +141,7 @@ async fn what_replaces_a_lost_output_is_no_duplicate(pool: PgPool) {
     let job = a_job(&mut conn).await;
     let lost = bought(&mut conn, music(job, 0), 1, 0).await;
     custody::lost(&mut conn, lost).await.unwrap();
-    let again = bought(&mut conn, music(job, 0), 1, 0).await;
+    let again = bought(&mut conn, music(job, 0), 1, 1).await;
     assert_eq!(class_of(&mut conn, again).await, "useful");
 }
 

@@ -81,8 +81,8 @@ pub(super) const ALL: &[Declared] = &[
     gauge(
         names::BREAKER_OPEN,
         Database,
-        &[open("provider"), open("model")],
-        "1 while the breaker of a provider (model *) or of a model is open or half open; 0 for the provider while it is closed.",
+        &[open("provider"), open("model"), of("by", &["call", "run", "account", "operator", "nobody"])],
+        "1 while the breaker of a provider (model *) or of a model is open or half open, by what opened it: failed calls, failed runs, a refused account or an operator; 0, by nobody, for the provider while it is closed.",
     ),
     counter(
         names::REUSED,

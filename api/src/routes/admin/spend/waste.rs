@@ -17,7 +17,7 @@ use crate::state::AppState;
 /// What was spent in one class.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WasteClass {
-    /// `useful`; `duplicate`: the job had bought the very same before; `orphaned`: nothing uses it any more, or it was lost;
+    /// `useful`; `duplicate`: it had been paid for before; `orphaned`: nothing uses it any more, or it was lost;
     /// `late_cancelled`: the call or its job was canceled too late; `failed`: the call or its job failed.
     pub class: &'static str,
     /// Booked in the ledger.
