@@ -50,6 +50,10 @@ pub(super) async fn look(conn: &mut PgConnection) -> Findings {
             Lack::Older(_) => Finding::error(what, MIGRATE),
             Lack::Newer(_) => Finding::warning(what, NEWER),
             Lack::Version(_) => Finding::error(what, "move to Postgres 15 to 18: `pg_upgrade --help`"),
+            Lack::Isolation { .. } => Finding::error(
+                what,
+                "`alter role … set default_transaction_isolation = 'read committed'`, as the sentence says",
+            ),
             _ => Finding::error(what, "`grant usage on schema queue to …`, as the sentence says"),
         }
     }));

@@ -66,6 +66,9 @@ fn working() -> Row {
                 .of("sum by (schedule) (rate(spool_queue_schedules_fired_total[$__rate_interval])) * 60", "{{schedule}}")
                 .of("sum by (schedule) (rate(spool_queue_schedules_missed_total[$__rate_interval])) * 60", "{{schedule}}: missed")
                 .of("vector(0)", "none"),
+            stacked("Commands", unit::PER_MINUTE, "Tasks that were canceled, woken, put off, started at once or replaced while they waited, or retried. What a cancel takes with it is not counted.")
+                .of("sum by (command) (rate(spool_queue_commands_total[$__rate_interval])) * 60", "{{command}}")
+                .of("vector(0)", "none"),
         ],
     }
 }

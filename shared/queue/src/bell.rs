@@ -1,7 +1,7 @@
 //! The doorbell: tells sleeping workers that there is something to do. It carries no truth; polling finds the same.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,8 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What to tell the workers once the transaction is committed. A bell that is never rung costs latency, not tasks.
 ///
-/// It also knows what was enqueued, and counts it (`spool_queue_enqueued_total`) when it is rung: only the caller knows that the
-/// transaction was committed. Drop it after a rollback, and ring it after a commit also when it is silent.
+/// It also knows what was enqueued (`spool_queue_enqueued_total`) and what commands changed (`spool_queue_commands_total`), and counts
+/// it when it is rung: only the caller knows that the transaction was committed. Drop it after a rollback, and ring it after a commit also when it is silent.
 ///
 /// It is `#[must_use]`, and so is [`Enqueued`](crate::Enqueued), which has one: forgetting it is a warning.
 ///
@@ -50,6 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Bell {
     messages: BTreeSet<String>,
     enqueued: Vec<Tally>,
+    commanded: BTreeMap<&'static str, u64>,
 }
 
 /// Tasks that were inserted, and not counted yet.
@@ -63,13 +64,13 @@ struct Tally {
 impl Bell {
     /// Nothing to tell.
     pub const fn silent() -> Self {
-        Self { messages: BTreeSet::new(), enqueued: Vec::new() }
+        Self { messages: BTreeSet::new(), enqueued: Vec::new(), commanded: BTreeMap::new() }
     }
 
     /// Something is ready in these queues.
     pub(crate) fn of(queues: impl IntoIterator<Item = String>) -> Self {
         let messages = queues.into_iter().map(|queue| format!("w {queue}")).collect();
-        Self { messages, enqueued: Vec::new() }
+        Self { messages, ..Self::silent() }
     }
 
     /// These tasks count as enqueued when it is rung.
@@ -88,9 +89,20 @@ impl Bell {
         }
     }
 
+    /// So many tasks count as changed by a command when it is rung.
+    pub(crate) fn commanded(mut self, command: &'static str, tasks: usize) -> Self {
+        if tasks > 0 {
+            *self.commanded.entry(command).or_default() += tasks as u64;
+        }
+        self
+    }
+
     fn counted(&mut self) {
         for Tally { queue, kind, tasks } in std::mem::take(&mut self.enqueued) {
             metrics::enqueued(queue, kind, tasks);
+        }
+        for (command, tasks) in std::mem::take(&mut self.commanded) {
+            metrics::commanded(command, tasks);
         }
     }
 
@@ -112,6 +124,9 @@ impl Bell {
     pub fn merge(&mut self, other: Self) {
         self.messages.extend(other.messages);
         self.enqueued.extend(other.enqueued);
+        for (command, tasks) in other.commanded {
+            *self.commanded.entry(command).or_default() += tasks;
+        }
     }
 
     /// Whether there is nothing to tell the workers.

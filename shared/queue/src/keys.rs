@@ -188,7 +188,8 @@ pub(crate) async fn settle(
     .await
     .map_err(sql("replacing the holders of unique keys"))?;
     let done: HashSet<i64> = rows.iter().map(|row| row.id).collect();
-    settled.bell.merge(Bell::of(rows.into_iter().filter_map(|row| row.ready_in)));
+    let ready = Bell::of(rows.into_iter().filter_map(|row| row.ready_in));
+    settled.bell.merge(ready.commanded("replace", done.len()));
     for index in replacing {
         let list =
             if done.contains(&taken[&index].0) { &mut settled.replaced } else { &mut settled.existing };

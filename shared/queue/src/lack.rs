@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 
 use crate::migrate::MIGRATOR;
 
-/// Major versions of Postgres that the queue is tested on, oldest and newest.
+/// Major versions of Postgres that the queue is for. It is tested on the oldest and the newest of them.
 const VERSIONS: std::ops::RangeInclusive<i32> = 15..=18;
 
 /// What a worker says of a task that it cannot do, so that others can tell by it: it does not know the kind, or not the version.
@@ -15,8 +15,8 @@ pub(crate) const NO_VERSION: &str = " payloads up to version ";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Lack {
-    /// The server is older or newer than what is tested.
-    #[error("Postgres {0} is not supported: the queue is tested on {first} to {last}", first = VERSIONS.start(), last = VERSIONS.end())]
+    /// The server is older or newer than what is supported.
+    #[error("Postgres {0} is not supported: the queue is for {first} to {last}, and tested on these two", first = VERSIONS.start(), last = VERSIONS.end())]
     Version(i32),
     /// There is no schema `queue`, or it is empty.
     #[error("the database has no queue: run the migrations (spool_queue::migrate) first")]
@@ -39,6 +39,16 @@ pub enum Lack {
         /// What is closed to it.
         tables: Vec<String>,
     },
+    /// Transactions are not read committed unless they say so, and those of the queue do not say it.
+    #[error(
+        "transactions of role {role} are {level} by default, and the queue needs read committed: alter role {role} set default_transaction_isolation = 'read committed', then connect again"
+    )]
+    Isolation {
+        /// Who connects.
+        role: String,
+        /// What its transactions are.
+        level: String,
+    },
 }
 
 /// Everything that the database lacks.
@@ -48,6 +58,7 @@ pub enum Lack {
 pub async fn lacks(conn: &mut PgConnection) -> Result<Vec<Lack>, sqlx::Error> {
     let row = sqlx::query!(
         r#"select current_setting('server_version_num')::integer / 10000 as "major!", current_user::text as "role!",
+                  current_setting('default_transaction_isolation') as "isolation!",
                   array(select c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
                         where n.nspname = 'queue' and c.relname in ('task', 'task_history', 'run', 'edge', 'worker', 'queue', 'duty')
                         order by 1) as "tables!",
@@ -66,6 +77,9 @@ pub async fn lacks(conn: &mut PgConnection) -> Result<Vec<Lack>, sqlx::Error> {
     let mut lacks = Vec::new();
     if !VERSIONS.contains(&row.major) {
         lacks.push(Lack::Version(row.major));
+    }
+    if row.isolation != "read committed" {
+        lacks.push(Lack::Isolation { role: row.role.clone(), level: row.isolation });
     }
     if row.tables.is_empty() {
         lacks.push(Lack::Schema);
@@ -115,7 +129,7 @@ mod tests {
     fn each_is_a_sentence() {
         assert_eq!(
             Lack::Version(14).to_string(),
-            "Postgres 14 is not supported: the queue is tested on 15 to 18"
+            "Postgres 14 is not supported: the queue is for 15 to 18, and tested on these two"
         );
     }
 }

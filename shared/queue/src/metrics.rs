@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use metrics::{counter, gauge, histogram};
 
 const ENQUEUED: &str = "spool_queue_enqueued_total";
+const COMMANDS: &str = "spool_queue_commands_total";
 const ENDED: &str = "spool_queue_runs_total";
 const REFUSED: &str = "spool_queue_refused_total";
 const RESCUED: &str = "spool_queue_rescued_total";
@@ -23,8 +24,9 @@ const DATABASE_ERRORS: &str = "spool_queue_database_errors_total";
 const CONNECTED: &str = "spool_queue_database_connected";
 
 /// Every name, for whoever describes them to a recorder.
-pub const NAMES: [&str; 17] = [
+pub const NAMES: [&str; 18] = [
     ENQUEUED,
+    COMMANDS,
     ENDED,
     REFUSED,
     RESCUED,
@@ -45,6 +47,11 @@ pub const NAMES: [&str; 17] = [
 
 pub(crate) fn enqueued(queue: String, kind: String, tasks: u64) {
     counter!(ENQUEUED, "queue" => queue, "kind" => kind).increment(tasks);
+}
+
+/// Without the kind: what answers a command does not say it, and it is not asked for only to be counted.
+pub(crate) fn commanded(command: &'static str, tasks: u64) {
+    counter!(COMMANDS, "command" => command).increment(tasks);
 }
 
 pub(crate) fn ended(kind: &str, outcome: &'static str, count: u64) {

@@ -92,7 +92,7 @@ async fn cancel(conn: &mut PgConnection, ids: Vec<i64>, why: &str) -> Result<Can
     .fetch_one(conn)
     .await
     .map_err(sql("canceling tasks"))?;
-    let mut bell = Bell::of(row.ring);
+    let mut bell = Bell::of(row.ring).commanded("cancel", row.ended.len());
     if !row.asked.is_empty() {
         bell.add_stop();
     }
@@ -119,7 +119,9 @@ pub async fn wake(conn: &mut PgConnection, task: TaskId) -> Result<Woken, Contro
     .await
     .map_err(sql("waking a task"))?;
     Ok(match row {
-        Some(row) if row.state == 0 => Woken { effect: Wake::Ready, bell: Bell::of([row.queue]) },
+        Some(row) if row.state == 0 => {
+            Woken { effect: Wake::Ready, bell: Bell::of([row.queue]).commanded("wake", 1) }
+        }
         Some(_) => Woken { effect: Wake::Noted, bell: Bell::silent() },
         None => Woken { effect: Wake::NotWaiting, bell: Bell::silent() },
     })

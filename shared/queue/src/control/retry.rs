@@ -162,5 +162,6 @@ async fn revive(
     .await
     .map_err(sql("retrying dead tasks"))?;
     let tasks = |ids: Vec<i64>| ids.into_iter().map(TaskId).collect();
-    Ok(Retried { tasks: tasks(row.revived), key_taken: tasks(row.taken), bell: Bell::of(row.ring) })
+    let bell = Bell::of(row.ring).commanded("retry", row.revived.len());
+    Ok(Retried { tasks: tasks(row.revived), key_taken: tasks(row.taken), bell })
 }

@@ -37,7 +37,7 @@ pub async fn snooze(
     .fetch_optional(conn)
     .await
     .map_err(sql("snoozing a task"))?;
-    Ok(moved(row.map(|row| (row.state, row.queue))))
+    Ok(moved("snooze", row.map(|row| (row.state, row.queue))))
 }
 
 /// Makes a scheduled or parked task ready now, whatever it waited for. One that waits for other tasks goes on waiting for them,
@@ -57,12 +57,12 @@ pub async fn run_now(conn: &mut PgConnection, task: TaskId) -> Result<Moved, Con
     .fetch_optional(conn)
     .await
     .map_err(sql("starting a task now"))?;
-    Ok(moved(row.map(|row| (row.state, row.queue))))
+    Ok(moved("run_now", row.map(|row| (row.state, row.queue))))
 }
 
-fn moved(row: Option<(i16, String)>) -> Moved {
+fn moved(command: &'static str, row: Option<(i16, String)>) -> Moved {
     let Some((code, queue)) = row else { return Moved { state: None, bell: Bell::silent() } };
     let state = TaskState::from_code(code);
     let bell = if state == Some(TaskState::Ready) { Bell::of([queue]) } else { Bell::silent() };
-    Moved { state, bell }
+    Moved { state, bell: bell.commanded(command, 1) }
 }

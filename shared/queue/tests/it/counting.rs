@@ -1,15 +1,19 @@
-//! Every change of state is counted once, whatever breaks meanwhile.
+//! Enqueues, claims, ends of runs and commands are counted once, whatever breaks meanwhile. Not counted, so not claimed here: tasks that are
+//! canceled because of a parent (class `parent`), and tasks that become ready because their last parent ended.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use spool_queue::{Batch, Done, Failure, OnFailure, Outcome, Run, TaskState};
+use spool_queue::{
+    Batch, Conflict, Done, Failure, OnFailure, Outcome, Run, TaskState, Unique, control, control::Reach,
+};
 use sqlx::PgPool;
 
 use crate::{
     counts::Counts,
     harness::{
         Running, Step, act, break_all, enqueue, outcomes, quick, step, task, until, until_ended, until_final,
+        view,
     },
     line::Line,
 };
@@ -20,6 +24,9 @@ async fn obedient(payload: Value, run: Run) -> Result<Done, Failure> {
         Some("retry") if run.attempt() == 1 => Err(Failure::retry("told", "told to")),
         Some("fail") => Err(Failure::fail("told", "told to")),
         Some("park") if run.parks() == 0 => Ok(Outcome::park_in(Duration::ZERO, "told to").into()),
+        Some("long park") if run.parks() == 0 => {
+            Ok(Outcome::park_in(Duration::from_secs(3600), "told to").into())
+        }
         Some("own") => {
             let tx = run.pool().begin().await?;
             Ok(run.commit(tx, Outcome::done()).await?)
@@ -28,15 +35,17 @@ async fn obedient(payload: Value, run: Run) -> Result<Done, Failure> {
     }
 }
 
-/// Runs by the outcome that stands in the database, those that parked included.
+/// What stands in the database: tasks by how they ended, but for those that ended with a parent; runs that ended otherwise, those that
+/// parked included; tasks that came back. The row of a cancel that was taken back goes: tests retry what has run.
 async fn recorded(pool: &PgPool) -> Vec<(String, i64)> {
     let rows = sqlx::query!(
         r#"select word as "word!", sum(n)::bigint as "n!" from (
-               select case state when 5 then 'succeeded' when 6 then 'failed' else 'canceled' end as word, count(*) as n
-               from queue.task_history where worker_id is not null group by state
+               select case when state = 5 then 'succeeded' when state = 7 then 'canceled' when worker_id is null then 'expired' else 'failed' end as word,
+                      count(*) as n
+               from queue.task_history where error_class is distinct from 'parent' group by 1
                union all
-               select case outcome when 2 then 'retry' when 5 then 'handed_back' when 6 then 'lease_expired' when 7 then 'deadline_passed'
-                                   when 8 then 'refused' else 'broken' end, count(*) from queue.run group by outcome
+               select case outcome when 2 then 'retry' when 3 then 'failed' when 4 then 'canceled' when 10 then 'retried' when 5 then 'handed_back' when 6 then 'lease_expired' when 7 then 'deadline_passed'
+                                   when 8 then 'refused' else 'broken' end, count(*) from queue.run group by 1
                union all
                select 'parked', sum(parks) from queue.task_history having sum(parks) > 0) words
            group by word order by word"#
@@ -53,18 +62,27 @@ fn counted(counts: &Counts) -> Vec<(String, i64)> {
         "broken",
         "canceled",
         "deadline_passed",
+        "expired",
         "failed",
         "handed_back",
         "lease_expired",
         "parked",
         "refused",
+        "retried",
         "retry",
         "succeeded",
     ];
     let ended = |word| counts.with("spool_queue_runs_total", "outcome", word);
     let rescued = |word| counts.with("spool_queue_rescued_total", "reason", word);
-    let refused = |word| if word == "refused" { counts.all("spool_queue_refused_total") } else { 0 };
-    let all = words.map(|word| (word.to_owned(), ended(word) + rescued(word) + refused(word)));
+    let commanded = |command| counts.with("spool_queue_commands_total", "command", command);
+    let others = |word| match word {
+        "refused" => counts.all("spool_queue_refused_total"),
+        "expired" => counts.all("spool_queue_expired_total"),
+        "canceled" => commanded("cancel"),
+        "retried" => commanded("retry"),
+        _ => 0,
+    };
+    let all = words.map(|word| (word.to_owned(), ended(word) + rescued(word) + others(word)));
     all.into_iter().filter(|(_, n)| *n > 0).collect()
 }
 
@@ -100,6 +118,63 @@ async fn counters_agree_with_the_rows_though_connections_break_all_the_time(pool
     // Each claim whose answer came has its time from ready to started.
     assert_eq!(counts.all("spool_queue_pickup_seconds"), counts.all("spool_queue_claimed_total"));
     assert!(counts.all("spool_queue_claim_seconds") > 0 && counts.all("spool_queue_flush_seconds") > 0);
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn commands_count_what_they_changed_and_only_once_it_is_committed(pool: PgPool) {
+    let counts = Counts::default();
+    let _heard = metrics::set_default_local_recorder(&counts);
+    let counted_as = |command| counts.with("spool_queue_commands_total", "command", command);
+    let hour = Duration::from_secs(3600);
+    let later = || step(json!({ "do": "fail" })).delay(hour);
+    let mut batch = Batch::new();
+    let parent = batch.add(later().group_key("g"));
+    let child = batch.add(later());
+    batch.after(child, parent, OnFailure::Cancel);
+    batch.add(later().group_key("g"));
+    let fails = batch.add(later());
+    let put_off = batch.add(later());
+    let passed = batch.add(later().deadline(chrono::DateTime::from_timestamp(1_000_000_000, 0).unwrap()));
+    let made = batch.insert(&mut pool.acquire().await.unwrap()).await.unwrap();
+    let [fails, put_off, passed] = [fails, put_off, passed].map(|slot| made.id(slot));
+    let far_off = chrono::DateTime::from_timestamp(4_000_000_000, 0).unwrap();
+    made.bell.ring(&pool).await;
+
+    let mut tx = pool.begin().await.unwrap();
+    drop(control::cancel_group(&mut tx, "g", "told to").await.unwrap());
+    tx.rollback().await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    let mut bell = control::cancel_group(&mut tx, "g", "told to").await.unwrap().bell;
+    // They have ended already.
+    bell.merge(control::cancel_group(&mut tx, "g", "told to").await.unwrap().bell);
+    bell.merge(control::snooze(&mut tx, put_off, far_off).await.unwrap().bell);
+    bell.merge(control::run_now(&mut tx, fails).await.unwrap().bell);
+    tx.commit().await.unwrap();
+    assert_eq!(counts.all("spool_queue_commands_total"), 0);
+    bell.ring(&pool).await;
+    assert_eq!((counted_as("cancel"), counted_as("snooze"), counted_as("run_now")), (2, 1, 1));
+
+    let parks = enqueue(&pool, step(json!({ "do": "long park" }))).await;
+    let worker = Running::start(quick("w", &pool).handler(Step(act(obedient)))).await;
+    until_final(&pool, fails).await;
+    until_final(&pool, passed).await;
+    until("the park", || async { view(&pool, parks).await.state == TaskState::Parked }).await;
+    for _ in 0..2 {
+        // The second finds it ready, running or ended.
+        control::wake(&mut pool.acquire().await.unwrap(), parks).await.unwrap().bell.ring(&pool).await;
+    }
+    until_final(&pool, parks).await;
+    let retried = control::retry(&mut pool.acquire().await.unwrap(), fails, Reach::Alone).await.unwrap();
+    retried.bell.ring(&pool).await;
+    until_final(&pool, fails).await;
+    worker.stop().await;
+
+    for _ in 0..2 {
+        let unique = Unique::by_key("page").while_waiting().on_conflict(Conflict::Replace);
+        let _ = enqueue(&pool, later().unique(unique)).await;
+    }
+    assert_eq!((counted_as("wake"), counted_as("retry"), counted_as("replace")), (1, 1, 1));
+    assert_eq!(counted(&counts), recorded(&pool).await);
 }
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]

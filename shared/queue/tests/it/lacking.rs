@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use spool_queue::{Done, Lack, lacks};
-use sqlx::{Executor, PgPool};
+use sqlx::{ConnectOptions, Executor, PgPool};
 use tracing::{
     Event, Metadata, Subscriber,
     field::{Field, Visit},
@@ -94,4 +94,24 @@ async fn permission(pool: PgPool) {
     let role = "spool_queue_stranger".to_owned();
     assert_eq!(lacks(&mut tx).await.unwrap(), [Lack::Permission { role, tables }]);
     tx.rollback().await.unwrap();
+}
+
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn read_committed(pool: PgPool) {
+    sqlx::raw_sql(
+        "do $$ begin
+             execute format('alter database %I set default_transaction_isolation = %L', current_database(), 'repeatable read');
+         end $$",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let mut conn = pool.connect_options().connect().await.unwrap();
+    let found = lacks(&mut conn).await.unwrap();
+    let [Lack::Isolation { role, level }] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(level, "repeatable read");
+    let advice = format!("alter role {role} set default_transaction_isolation = 'read committed'");
+    assert!(found[0].to_string().contains(&advice), "{}", found[0]);
+    conn.execute("set default_transaction_isolation = 'read committed'").await.unwrap();
+    assert_eq!(lacks(&mut conn).await.unwrap(), []);
 }

@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
-use spool_queue::{Batch, Done, Failure, OnFailure, Outcome, Run, TaskId, control, inspect};
+use spool_queue::{
+    Batch, Done, Failure, OnFailure, Outcome, Run, TaskId, control, inspect,
+    limits::{self, Limits},
+};
 use sqlx::PgPool;
 
 use crate::{
@@ -42,8 +45,8 @@ const FILL: &str = "
     from (select id, row_number() over () as n from queue.task where state = 1) later
     join (select id, row_number() over () as n from queue.task where state = 3) blocked using (n);
     update queue.task set has_children = true where id in (select parent from queue.edge);
-    insert into queue.task (state, queue, kind, payload, group_key)
-    select 0, 'main', 'step', '\"done\"', 'ready ' || n / 10 from generate_series(1, 20000) n;
+    insert into queue.task (state, queue, kind, payload, group_key, share_key)
+    select 0, 'main', 'step', '\"done\"', 'ready ' || n / 10, case when n % 2 = 0 then 'share ' || n % 20 end from generate_series(1, 20000) n;
     vacuum analyze";
 
 const BIG: [&str; 3] = ["task", "task_history_old", "run_old"];
@@ -68,7 +71,10 @@ fn check(mode: &str, what: &str, plans: &Plans, must_use: &[&str]) {
             touched += node.touched();
         }
         assert!(touched <= MOST_ROWS, "{touched} rows: {}", tell());
-        assert!(plan.blocks() <= 2000.0 + 60.0 * touched, "{} blocks: {}", plan.blocks(), tell());
+        // What a call looks at is looked at by the statements inside, which are here too.
+        let is_call = plan.nodes().into_iter().any(|node| node.kind() == "Function Scan") && touched == 0.0;
+        let blocks = plan.blocks();
+        assert!(is_call || blocks <= 2000.0 + 60.0 * touched, "{blocks} blocks: {}", tell());
     }
     for name in must_use {
         let texts: Vec<&str> = plans.iter().map(Plan::text).collect();
@@ -139,8 +145,23 @@ async fn no_hot_statement_reads_more_than_it_returns(pool: PgPool) {
 
         work(mode, &pool, &explained).await;
         check(mode, "worker", &plans, &["task_order", "task_due", "task_running", "task_pkey", "edge_pkey"]);
+
+        // Claims of a queue with limits go by a function; its two ways to pick are explained with it.
+        let full = Limits { max_running: Some(40), ..Limits::default() };
+        let fair = Limits { fair: true, max_running_per_share: Some(20), ..full.clone() };
+        for (what, limits, must_use) in [
+            ("worker with a limit", full, ["task_order", "task_running", "task_pkey"]),
+            ("worker with fair shares", fair, ["task_share", "task_running", "task_pkey"]),
+        ] {
+            limits::set(&mut conn, "main", &limits).await.unwrap();
+            plans.take();
+            work(mode, &pool, &explained).await;
+            check(mode, what, &plans, &must_use);
+        }
+        limits::set(&mut conn, "main", &Limits::default()).await.unwrap();
         drop(conn);
         explained.close().await;
+        plans.take();
     }
 }
 
@@ -163,14 +184,15 @@ async fn work(mode: &str, pool: &PgPool, explained: &PgPool) {
     .execute(pool)
     .await
     .unwrap();
+    let before = ended(pool).await;
     // The history here is of all ages, and stays.
     let worker =
         quick(mode, explained).slots("main", 40).retention(Duration::MAX).handler(Step(act(obedient)));
     let worker = Running::start(worker).await;
     until("the rescue, and some hundred ends", || async {
-        sqlx::query_scalar!(
-            r#"select (select count(*) from queue.task_history where id > 10000000) > 300
-                  and not exists (select from queue.task t join queue.worker w on w.id = t.worker_id where w.name = 'gone') as "so!""#
+        let enough = ended(pool).await > before + 300;
+        enough && sqlx::query_scalar!(
+            r#"select not exists (select from queue.task t join queue.worker w on w.id = t.worker_id where w.name = 'gone') as "so!""#
         )
         .fetch_one(pool)
         .await
@@ -178,4 +200,12 @@ async fn work(mode: &str, pool: &PgPool, explained: &PgPool) {
     })
     .await;
     worker.stop().await;
+}
+
+/// Of the tasks that are not a part of the past.
+async fn ended(pool: &PgPool) -> i64 {
+    sqlx::query_scalar!(r#"select count(*) as "n!" from queue.task_history where id > 10000000"#)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }

@@ -12,6 +12,12 @@ pub(super) const ALL: &[Declared] = &[
         &[open("queue"), open("kind")],
         "Tasks enqueued by this process whose bell was rung after the commit.",
     ),
+    counter(
+        "spool_queue_commands_total",
+        Programs,
+        &[of("command", &["cancel", "retry", "wake", "snooze", "run_now", "replace"])],
+        "Tasks that commands of this process changed while they waited, or brought back; counted when the bell is rung after the commit.",
+    ),
     counter("spool_queue_claimed_total", Worker, &[open("queue")], "Tasks claimed by this process."),
     counter(
         "spool_queue_runs_total",
