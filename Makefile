@@ -94,7 +94,7 @@ bench-soak: bootstrap ## Ten minutes at 70 % load: memory and latency of each
 bench-micro: ## Time what is pure: planner and retry policy
 	cargo bench --locked --manifest-path bench/micro/Cargo.toml --target-dir $(TARGET)/micro
 
-bench-memory: bootstrap ## Measure memory while a film is made and 200 MB go in and out
+bench-memory: bootstrap ## Measure memory while a film is made, and that 200 MB in and out take no more than 20 MB
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
 	@scripts/bench-memory.sh $(TARGET)/release
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Starts everything in a folder of its own, makes a film and moves 200 MB meanwhile, and prints the peak memory of the
-# API and the worker (without its FFmpeg children). The argument is the folder of the built programs.
+# Starts everything in a folder of its own, makes a film and moves 20 MB in and out meanwhile, then 200 MB, and prints the
+# peak memory of the API and the worker (without its FFmpeg children) after both. Fails when the API's differ by more than
+# 20 MB. The argument is the folder of the built programs.
 set -euo pipefail
 
 programs=${1:?folder of the programs}

@@ -1,6 +1,5 @@
-//! The one way a file becomes an asset: told by its bytes, measured before it is decoded, decoded once as proof (which
-//! also makes the thumbnail), stored by content, and written down in one transaction. What the caller says about it
-//! decides nothing.
+//! The one way a file becomes an asset: told by its bytes, measured before it is decoded, decoded as proof (films by their
+//! keyframes), stored by content, and written down in one transaction. What the caller says about it decides nothing.
 
 use spool_db::assets::{self, NewAsset};
 use spool_db::media::{self, MediaRow};

@@ -1,5 +1,6 @@
-//! What a file really is: magic bytes, size, header, and one full decode as proof, in that order, so that each step only
-//! meets what the one before let through. FFmpeg sees no file whose first bytes are not of a kind we take.
+//! What a file really is: magic bytes, size, header, and a decode as proof, in that order, so that each step only meets
+//! what the one before let through. Pictures and sound are decoded whole, films by every packet and their keyframes.
+//! FFmpeg sees no file whose first bytes are not of a kind we take.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -75,10 +76,11 @@ async fn recording(state: &AppState, received: &Received, found: Detected) -> Re
     check_probe(found.kind, &probe)?;
     // Truncated files pass a probe with their full length; reading every packet finds out.
     state.ffmpeg.packet_scan(path).await.map_err(refusal)?;
+    // A whole container may hold anything.
+    state.ffmpeg.intake_scan(path, probe.duration).await.map_err(refusal)?;
     let video = probe.video.as_ref().filter(|_| found.kind == MediaKind::Video);
     let thumbnail = match video {
         None => None,
-        // It also proves that a frame decodes.
         Some(_) => Some(thumbnail(state, path).await?),
     };
     Ok(Inspected {

@@ -53,7 +53,61 @@ pub async fn adopt(db: &Database, tokens: &[KeyToken]) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+    use spool_telemetry::aliases::{self, SHARED};
+
     use super::*;
+    use crate::cli::Cli;
+
+    /// Every variable that the older system read or named in its documentation.
+    const OLDER: [&str; 26] = [
+        "API_AUTH_KEY",
+        "REPLICATE_API_KEY",
+        "REPLICATE_API_TOKEN",
+        "XAI_API_KEY",
+        "PUBLIC_BASE_URL",
+        "REPLICATE_WEBHOOK_URL",
+        "VIDEO_GENERATION_MODEL",
+        "REPLICATE_VEO3_MODEL",
+        "REPLICATE_HILUA_MODEL",
+        "REPLICATE_HAILUO_MODEL",
+        "REPLICATE_MAX_CONCURRENCY",
+        "REPLICATE_START_DELAY_MS",
+        "AUTO_GENERATE_AUDIO",
+        "AUDIO_MERGE_WITH_VIDEO",
+        "AUDIO_FAIL_ON_ERROR",
+        "AUDIO_SYNC_MODE",
+        "AUDIO_ERROR_STRATEGY",
+        "AUDIO_SEGMENT_TTL",
+        "DATABASE_PATH",
+        "POOL_SIZE",
+        "SECRET_KEY_BASE",
+        "PHX_HOST",
+        "PORT",
+        "PHX_SERVER",
+        "DNS_CLUSTER_QUERY",
+        "RELEASE_NAME",
+    ];
+
+    /// Each is read under its own name, here or by the worker, or is an alias that is named at start.
+    #[test]
+    fn every_older_variable_is_read_or_named() {
+        let command = Cli::command();
+        let serve = command.find_subcommand("serve").expect("the API serves");
+        let here: Vec<_> = serve.get_arguments().filter_map(clap::Arg::get_env).collect();
+        let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker/src/config.rs");
+        let worker = std::fs::read_to_string(worker).expect("the worker's settings");
+        for name in OLDER {
+            let words = vec!["spool-api".into(), "serve".into()];
+            let set = |asked: &str| (asked == name).then(|| "8080".to_owned());
+            let notes = aliases::apply(words, &[SHARED, ALIASES], set).notes;
+            let is_read =
+                here.iter().any(|read| *read == name) || worker.contains(&format!("env = \"{name}\""));
+            assert_ne!(is_read, notes.iter().any(|note| note.starts_with(name)), "{name}: {notes:?}");
+        }
+    }
 
     #[test]
     fn keys_are_read_from_a_list_and_weak_ones_refused() {

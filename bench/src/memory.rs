@@ -1,4 +1,5 @@
-//! How much memory API and workers take while a film is made and a large file goes in and out.
+//! How much memory API and workers take while a film is made and large files go in and out; and that the API streams them: its
+//! peak at a large one is that at a small one.
 //!
 //! Needs a running system (`spool dev`): it sees HTTP and, for the figures, `/proc`.
 
@@ -15,8 +16,12 @@ use crate::system::{Api, Process, checked};
 
 type Outcome<T> = Result<T, BoxError>;
 
-/// A piece of the large file on its way out.
+/// A piece of a large file on its way out.
 const PIECE: usize = 64 * 1024;
+/// Size of the smaller file, in megabytes.
+const SMALL: usize = 20;
+/// What streams does not grow with the file: the API's peak may differ by so much, in megabytes, for other reasons.
+const MOST_GROWTH: f64 = 20.0;
 
 /// Memory of a running system.
 #[derive(Debug, Args)]
@@ -27,19 +32,20 @@ pub(crate) struct Memory {
     /// An API key with write scope.
     #[arg(long, env = "SPOOL_KEY")]
     key: String,
-    /// Process ids to watch.
+    /// Process ids to watch; the API's is one of them.
     #[arg(long, value_delimiter = ',', required = true)]
     pids: Vec<u32>,
     /// Folder with photos.
     #[arg(long, default_value = "examples/lodge")]
     photos: PathBuf,
-    /// Size of the file that goes in and out, in megabytes.
-    #[arg(long, default_value_t = 200)]
+    /// Size of the larger file that goes in and out, in megabytes.
+    #[arg(long, default_value_t = 200, value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(100..=500))]
     megabytes: usize,
 }
 
 impl Memory {
-    /// Makes a film of four scenes and moves a large file meanwhile, then prints each process's peak.
+    /// Makes a film of four scenes and moves a small file meanwhile, then a large one, and prints each process's peak after both.
+    /// Fails when that of the API has grown.
     pub(crate) async fn run(self) -> Outcome<()> {
         rustls::crypto::ring::default_provider().install_default().ok();
         let http = Client::builder().no_proxy().timeout(Duration::from_secs(600)).build()?;
@@ -49,13 +55,36 @@ impl Memory {
         let job =
             api.post("/api/v3/jobs/from-image-pairs", job).await?["job_id"].as_i64().ok_or("no job id")?;
         api.post(&format!("/api/v3/jobs/{job}/approve"), json!({})).await?;
-        let (film, file) = tokio::join!(api.finished(job), there_and_back(&api, &campaign, self.megabytes));
-        println!("job {job} {}, {} MB up, {} MB down", film?, self.megabytes, file? / 1_000_000);
-        for pid in self.pids {
-            let process = Process(pid);
-            println!("{:<16} pid {pid:<8} peak {:.0} MB", process.name()?, process.peak_mb()?);
+        let (film, file) = tokio::join!(api.finished(job), there_and_back(&api, &campaign, SMALL));
+        println!("job {job} {}, {SMALL} MB up, {} MB down", film?, file? / 1_000_000);
+        let small = self.peaks()?;
+        let file = there_and_back(&api, &campaign, self.megabytes).await?;
+        println!("{} MB up, {} MB down", self.megabytes, file / 1_000_000);
+        let large = self.peaks()?;
+        let mut growth = None;
+        for ((name, pid, small), (_, _, large)) in small.into_iter().zip(large) {
+            println!("{name:<16} pid {pid:<8} peak {small:.0} MB, then {large:.0} MB");
+            if name == "spool-api" {
+                growth = Some(large - small);
+            }
         }
-        Ok(())
+        match growth {
+            None => Err("none of the processes is spool-api: name it with --pids".into()),
+            Some(growth) if growth > MOST_GROWTH => {
+                let from = self.megabytes - SMALL;
+                let why = format!(
+                    "the API took {growth:.0} MB more for {from} MB more in and out; {MOST_GROWTH:.0} are allowed"
+                );
+                Err(why.into())
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Name, id and peak so far of each process.
+    fn peaks(&self) -> Outcome<Vec<(String, u32, f64)>> {
+        let peak = |pid: &u32| Ok((Process(*pid).name()?, *pid, Process(*pid).peak_mb()?));
+        self.pids.iter().map(peak).collect()
     }
 }
 

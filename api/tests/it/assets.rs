@@ -145,6 +145,25 @@ async fn what_is_no_media_is_refused(pool: PgPool) {
     assert_eq!(app.get("/api/v3/assets").await.is(200)["meta"]["total"], 0);
 }
 
+/// Its index is as it was: only a decoder finds out.
+#[sqlx::test(migrations = false)]
+async fn a_whole_container_of_garbage_is_refused(pool: PgPool) {
+    let app = start(pool).await;
+    let (_, campaign) = campaign(&app).await;
+    let form = |bytes: &[u8]| Form::new().text("campaign_id", &campaign.to_string()).file("tone.m4a", bytes);
+    let folder = app.state.store.scratch().folder().expect("a folder");
+    let path = folder.path().join("tone.m4a");
+    let args = ["-f", "lavfi", "-i", "sine=duration=2", "-movflags", "+faststart"].map(String::from);
+    let args = args.into_iter().chain([path.display().to_string()]).collect::<Vec<_>>();
+    app.state.ffmpeg.run(&args, std::time::Duration::from_secs(60)).await.expect("a tone");
+    let mut bytes = std::fs::read(path).expect("the tone");
+    app.post_form("/api/v3/assets", form(&bytes)).await.is(201);
+    let media = bytes.windows(4).position(|four| four == b"mdat").expect("its media come last") + 4;
+    bytes[media..].fill(0x5a);
+    app.post_form("/api/v3/assets", form(&bytes)).await.is_problem(400, "bad_media");
+    assert_eq!(app.get("/api/v3/assets").await.is(200)["meta"]["total"], 1);
+}
+
 #[sqlx::test(migrations = false)]
 async fn requests_that_cannot_be_are_refused(pool: PgPool) {
     let app = start(pool).await;

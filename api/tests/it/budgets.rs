@@ -50,6 +50,21 @@ async fn a_client_may_have_a_budget_of_its_own_until_it_is_removed(pool: PgPool)
     let body = json!({"scope": "client", "scope_id": client, "period": "month", "soft_limit_micros": 1, "hard_limit_micros": 2});
     app.json(Method::PUT, BUDGETS, &body).await.is(200);
     assert_eq!(list(&app).await["data"][1]["scope_id"], client);
+    for (query, shown, limit, offset) in [
+        ("?limit=1", vec!["all"], 1, 0),
+        ("?limit=1&offset=1", vec!["client"], 1, 1),
+        ("?offset=2", vec![], 100, 2),
+    ] {
+        let page = app.get(&format!("{BUDGETS}{query}")).await.is(200);
+        let scopes: Vec<&str> =
+            page["data"].as_array().expect("a list").iter().filter_map(|row| row["scope"].as_str()).collect();
+        assert_eq!(scopes, shown, "{query}");
+        assert_eq!(
+            page["meta"],
+            json!({"total": 2, "limit": limit, "offset": offset, "stop": null}),
+            "{query}"
+        );
+    }
     let which = format!("{BUDGETS}?scope=client&scope_id={client}&period=month");
     assert_eq!(app.json(Method::DELETE, &which, &json!({})).await.status, 204);
     app.json(Method::DELETE, &which, &json!({})).await.is_problem(404, "not_found");

@@ -60,6 +60,19 @@ async fn what_other_processes_change_is_seen(pool: PgPool) {
     assert!(app.get(&path).await.is(200)["cancel_requested_at"].is_string());
 }
 
+/// As the programs are shipped, but with no word between them: what is kept ends by itself.
+#[sqlx::test(migrations = false)]
+async fn without_a_listener_another_process_is_seen_all_the_same(pool: PgPool) {
+    let app = start_keeping(pool.clone(), "", feed::LIFE).await;
+    let elsewhere = start_keeping(pool, "", feed::LIFE).await;
+    assert!(feed::LIFE < Duration::from_secs(1), "never stale by more than a second");
+    let path = format!("/api/v3/jobs/{}", app.job().await);
+    assert_eq!(app.get(&path).await.is(200)["status"], "pending");
+    elsewhere.post(&format!("{path}/approve"), json!({})).await.is(200);
+    assert_eq!(elsewhere.get(&path).await.is(200)["status"], "approved", "its own change at once");
+    wait_until("the change is seen", async || app.get(&path).await.is(200)["status"] == "approved").await;
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_lost_listener_comes_back_and_forgets_what_it_missed(pool: PgPool) {
     let (app, _stop) = listening(pool.clone()).await;

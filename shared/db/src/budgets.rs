@@ -290,7 +290,16 @@ pub async fn show(
 
 /// All budgets with what their present period has seen, widest scope first.
 pub async fn list(conn: &mut PgConnection) -> Result<Vec<Standing>, DbError> {
-    standings(conn, true, [None, None, None]).await
+    standings(conn, true, [None, None, None], None, 0).await
+}
+
+/// A page of that list, and how many there are in all.
+pub async fn page(conn: &mut PgConnection, limit: i64, offset: i64) -> Result<(Vec<Standing>, i64), DbError> {
+    let total = sqlx::query_scalar!(r#"SELECT count(*) AS "total!" FROM budgets"#)
+        .fetch_one(&mut *conn)
+        .await
+        .doing("count the budgets")?;
+    Ok((standings(conn, true, [None, None, None], Some(limit), offset).await?, total))
 }
 
 /// The budgets that bind the spending of a job of this client and campaign, widest scope first; without a job, of one to be.
@@ -302,13 +311,15 @@ pub async fn applying(
 ) -> Result<Vec<Standing>, DbError> {
     let whose =
         [client.map(|id| id.to_string()), campaign.map(|id| id.to_string()), job.map(|id| id.to_string())];
-    standings(conn, false, whose).await
+    standings(conn, false, whose, None, 0).await
 }
 
 async fn standings(
     conn: &mut PgConnection,
     everybody: bool,
     [client, campaign, job]: [Option<String>; 3],
+    limit: Option<i64>,
+    offset: i64,
 ) -> Result<Vec<Standing>, DbError> {
     let rows = sqlx::query!(
         r#"SELECT b.scope, b.scope_key, b.period, b.zone, b.soft_micros, b.hard_micros,
@@ -318,11 +329,14 @@ async fn standings(
            LEFT JOIN budget_periods bp ON bp.budget_id = b.id AND bp.starts_on = p.starts_on
            LEFT JOIN budget_alerts a ON a.budget_id = b.id AND a.starts_on = p.starts_on
            WHERE $1 OR (b.scope, b.scope_key) IN (('all', ''), ('client', $2), ('campaign', $3), ('job', $4))
-           ORDER BY array_position(ARRAY['all', 'client', 'campaign', 'job'], b.scope), b.scope_key, b.period"#,
+           ORDER BY array_position(ARRAY['all', 'client', 'campaign', 'job'], b.scope), b.scope_key, b.period
+           LIMIT $5 OFFSET $6"#,
         everybody,
         client,
         campaign,
         job,
+        limit,
+        offset,
     )
     .fetch_all(conn)
     .await

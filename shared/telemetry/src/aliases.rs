@@ -48,6 +48,7 @@ pub const SHARED: &[Alias] = &[
         "data of older systems comes in by `spool import`; the database is DATABASE_URL",
     ),
     nothing("REPLICATE_WEBHOOK_URL", "webhooks come to PUBLIC_BASE_URL"),
+    nothing("XAI_API_KEY", "storyboards are planned here; no language model is asked"),
     nothing("REPLICATE_VEO3_MODEL", "a model is named by VIDEO_GENERATION_MODEL or by the request"),
     nothing("REPLICATE_HILUA_MODEL", "a model is named by VIDEO_GENERATION_MODEL or by the request"),
     nothing("REPLICATE_HAILUO_MODEL", "a model is named by VIDEO_GENERATION_MODEL or by the request"),

@@ -1,6 +1,6 @@
 //! Looking at files: what is broken must be found, what is asked must be there.
 
-use crate::films::{Film, PLAIN, TIMEOUT, assert_near, ffmpeg, secs};
+use crate::films::{Film, PLAIN, TIMEOUT, assert_near, ffmpeg, secs, tone};
 use spool_media::args;
 use spool_media::error::MediaError;
 use spool_media::ffmpeg::FfmpegError;
@@ -19,6 +19,45 @@ async fn a_truncated_film_passes_the_probe_and_fails_the_scan() {
     assert_near(probe.duration, secs(2.0), 0.05);
     let error = ffmpeg().packet_scan(&film).await.expect_err("truncated");
     assert!(error.is_files_fault(), "{error}");
+}
+
+#[tokio::test]
+async fn whole_containers_of_garbage_pass_the_packet_scan_and_fail_the_decode() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path();
+    let film = Film { sound: true, ..PLAIN }.make(path, "film.mp4").await;
+    let mute = PLAIN.make(path, "mute.mp4").await;
+    for file in [film, mute, tone(path, "tone.m4a", 330, 2.0).await] {
+        ffmpeg().intake_scan(&file, secs(2.0)).await.expect("good");
+        let bytes = std::fs::read(&file).expect("the file");
+        std::fs::write(&file, spoilt(&bytes)).expect("spoilt");
+        ffmpeg().packet_scan(&file).await.expect("its container is whole");
+        let error = ffmpeg().intake_scan(&file, secs(2.0)).await.expect_err("garbage");
+        assert!(error.is_files_fault(), "{error}");
+    }
+    // Nothing that could be decoded at all.
+    let flac = tone(path, "tone.flac", 330, 2.0).await;
+    ffmpeg().intake_scan(&flac, secs(2.0)).await.expect("good");
+    let mut bytes = std::fs::read(&flac).expect("the sound");
+    // Behind its header, which says how long it is.
+    bytes[1_000..].fill(0x5a);
+    std::fs::write(&flac, &bytes).expect("spoilt");
+    let error = ffmpeg().intake_scan(&flac, secs(2.0)).await.expect_err("no frame");
+    assert!(error.is_files_fault(), "{error}");
+}
+
+/// An MP4 with every byte of its media replaced, and its index as it was.
+fn spoilt(bytes: &[u8]) -> Vec<u8> {
+    let mut spoilt = bytes.to_vec();
+    let mut at = 0;
+    while let Some(head) = bytes.get(at..at + 8) {
+        let length = head[..4].iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        if &head[4..] == b"mdat" {
+            spoilt[at + 8..at + length].fill(0x5a);
+        }
+        at += length;
+    }
+    spoilt
 }
 
 #[tokio::test]

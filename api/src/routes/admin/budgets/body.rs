@@ -95,7 +95,10 @@ pub struct BudgetList {
 
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BudgetMeta {
-    pub total: usize,
+    /// How many there are in all.
+    pub total: i64,
+    pub limit: i64,
+    pub offset: i64,
     /// Set while the emergency stop is on.
     pub stop: Option<StopJson>,
 }
