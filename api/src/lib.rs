@@ -31,6 +31,8 @@ pub mod log_level;
 pub mod metrics;
 pub mod older_settings;
 pub mod openapi;
+pub mod openapi_examples;
+pub mod openapi_words;
 pub mod origin;
 pub mod page;
 pub mod readiness;

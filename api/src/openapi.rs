@@ -148,9 +148,10 @@ fn complete_operation(operation: &mut Operation, path: &str, door: Door) {
         Door::Link => &["signed_link"],
     };
     let mut errors: Vec<(&str, &str)> = Vec::new();
+    // An empty list says that nobody is asked.
+    let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
+    operation.security = Some(security.collect());
     if door != Door::Open {
-        let security = schemes.iter().map(|name| SecurityRequirement::new(*name, Vec::<String>::new()));
-        operation.security = Some(security.collect());
         errors.push(("401", "The key or the link is missing or not valid"));
     }
     if matches!(door, Door::Key | Door::KeyOrLink | Door::Admin) {

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use crate::layers::{api_key, edge, headers, link, panic};
 use crate::limits::{FORM_SLACK_BYTES, MOST_JSON_BYTES, MOST_MEDIA_BYTES};
 use crate::openapi::{self, Door};
+use crate::openapi_examples;
 use crate::routes::openapi::Document;
 use crate::routes::{
     admin, assets, audio, campaigns, clients, content, docs, health, jobs, metrics, openapi as document,
@@ -173,6 +174,7 @@ pub fn document() -> OpenApi {
         openapi::complete(&mut part, door);
         whole.merge(part);
     }
+    openapi_examples::fill(&mut whole);
     whole
 }
 

@@ -20,14 +20,16 @@ pub struct Document {
 
 /// The OpenAPI document of this server.
 #[utoipa::path(get, path = "/api/openapi.json", operation_id = "openapi_json", tag = "operation",
-    responses((status = 200, body = Object, content_type = "application/json"), (status = 304, description = "Unchanged")))]
+    responses((status = 200, body = Object, content_type = "application/json",
+        example = json!({"openapi": "3.1.0", "info": {"title": "Spool", "version": "0.1.0"}, "paths": {}})), (status = 304, description = "Unchanged")))]
 pub async fn json(Extension(document): Extension<Arc<Document>>, headers: HeaderMap) -> Response {
     answer(&document, &headers)
 }
 
 /// The same under its older name.
 #[utoipa::path(get, path = "/api/openapi", operation_id = "openapi", tag = "operation",
-    responses((status = 200, body = Object, content_type = "application/json"), (status = 304, description = "Unchanged")))]
+    responses((status = 200, body = Object, content_type = "application/json",
+        example = json!({"openapi": "3.1.0", "info": {"title": "Spool", "version": "0.1.0"}, "paths": {}})), (status = 304, description = "Unchanged")))]
 pub async fn plain(Extension(document): Extension<Arc<Document>>, headers: HeaderMap) -> Response {
     answer(&document, &headers)
 }

@@ -44,7 +44,8 @@ pub struct Received {
 #[utoipa::path(post, path = "/api/webhooks/replicate", operation_id = "receive_replicate_webhook", tag = "webhooks",
     params(WebhookQuery, ("webhook-id" = String, Header), ("webhook-timestamp" = String, Header),
         ("webhook-signature" = String, Header)),
-    request_body(content = Object, description = "The prediction as Replicate has it"),
+    request_body(content = Object, description = "The prediction as Replicate has it",
+        example = json!({"id": "kr2d2jhqbsrj60cjb2vtmekgh4", "status": "succeeded"})),
     responses((status = 200, body = Received),
         (status = 401, body = crate::error::Problem, description = "The signature is not right, or too old")))]
 pub async fn receive(

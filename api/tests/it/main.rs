@@ -12,6 +12,7 @@ mod campaigns;
 mod cancel;
 mod clients;
 mod clips;
+mod document_examples;
 mod documents;
 mod downloads;
 mod dry_run;

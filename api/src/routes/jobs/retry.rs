@@ -17,6 +17,7 @@ use crate::state::AppState;
 
 /// All of it may be left out.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"dry_run": true, "max_cost_micros": 500_000}))]
 pub struct RetryJob {
     /// Only say what would be bought and what is kept.
     #[serde(default)]

@@ -186,6 +186,7 @@ pub struct WhichBudget {
 
 /// Why spending is stopped.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"why": "prices look wrong"}))]
 pub struct StopSpending {
     /// For whoever finds it stopped; left out, it says that nobody gave a reason.
     #[serde(default)]
