@@ -36,7 +36,7 @@ async fn states(app: &TestApp, id: i64, kind: &str) -> Vec<TaskState> {
 }
 
 /// As if a worker had bought the first stretch of music.
-async fn submitted(app: &TestApp, job_id: i64) -> Uuid {
+pub(crate) async fn submitted(app: &TestApp, job_id: i64) -> Uuid {
     let (id, empty) = (Uuid::now_v7(), json!({}));
     let new = NewIntent {
         id,

@@ -28,6 +28,7 @@ mod job_events;
 mod job_list;
 mod job_ways;
 mod jobs;
+mod keyed_posts;
 mod keys;
 mod limits;
 mod log_level;

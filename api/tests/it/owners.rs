@@ -14,20 +14,20 @@ use crate::operations::{self, Operation};
 use crate::videos::completed;
 
 /// What one client owns.
-struct Estate {
+pub(crate) struct Estate {
     client: Uuid,
-    campaign: Uuid,
+    pub(crate) campaign: Uuid,
     asset: Uuid,
     /// Waits for its approval.
-    job: i64,
+    pub(crate) job: i64,
     /// Of that job.
-    scene: Uuid,
+    pub(crate) scene: Uuid,
     /// Is told of that job.
     endpoint: Uuid,
     /// What it was told.
     delivery: Uuid,
     /// Completed, with a clip, a stretch of music and a soundtrack.
-    done: i64,
+    pub(crate) done: i64,
     clip: Uuid,
     stretch: Uuid,
 }
@@ -43,7 +43,7 @@ enum Foreign {
     Silent,
 }
 
-async fn estate(app: &TestApp) -> Estate {
+pub(crate) async fn estate(app: &TestApp) -> Estate {
     let done = completed(app, b"a film").await;
     let (clip, stretch) = with_clip(app, done).await;
     let shown = app.get(&format!("/api/v3/jobs/{done}")).await.is(200);
@@ -68,7 +68,7 @@ async fn estate(app: &TestApp) -> Estate {
 }
 
 impl Estate {
-    fn path(&self, operation: &Operation) -> String {
+    pub(crate) fn path(&self, operation: &Operation) -> String {
         let own = |name: &str| match (name, operation.noun()) {
             ("id", "clients") => self.client.to_string(),
             ("id", "campaigns") => self.campaign.to_string(),
@@ -87,7 +87,7 @@ impl Estate {
     }
 
     /// A body that is fine but for whose things it names.
-    fn body(&self, operation: &Operation) -> Value {
+    pub(crate) fn body(&self, operation: &Operation) -> Value {
         let campaign = self.campaign;
         match operation.id.as_str() {
             "update_client" | "put_client" | "update_campaign" | "put_campaign" | "update_asset" => {

@@ -1,0 +1,126 @@
+//! Idempotency-Key on every POST of the document: sent twice it is carried out once, and for another body it is refused.
+
+use http::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::app::{TestApp, id_of, start_with};
+use crate::cancel::submitted;
+use crate::downloads::web;
+use crate::operations::{self, Operation};
+use crate::owners::{Estate, estate};
+
+/// What the same request gets the second time.
+#[derive(Debug, PartialEq)]
+enum Again {
+    /// The answer of the first one.
+    Same,
+    /// Refused, because the first answer held a secret, which is not kept.
+    Secret,
+    /// Carried out anew, because it changes nothing.
+    Anew,
+}
+
+fn again(operation: &Operation) -> Again {
+    match operation.id.as_str() {
+        "create_key" | "create_webhook_endpoint" | "rotate_webhook_secret" => Again::Secret,
+        "dry_run_job" => Again::Anew,
+        _ => Again::Same,
+    }
+}
+
+/// Makes what the request is about, so that it succeeds; its address and body.
+async fn prepare(
+    app: &TestApp,
+    estate: &mut Estate,
+    operation: &Operation,
+    picture: &str,
+) -> (String, Value) {
+    // A job of its own each time: most can be done to it once.
+    let order = json!({"campaign_id": estate.campaign, "num_pairs": 1, "clip_duration": 4, "music": false});
+    let job = app.post("/api/v3/jobs/from-image-pairs", order).await.is(201);
+    estate.job = job["job_id"].as_i64().expect("an id");
+    estate.scene = id_of(&job["storyboard"]["scenes"][0]["id"]);
+    let mut path = estate.path(operation);
+    let body = match operation.id.as_str() {
+        "create_asset" | "create_asset_from_url" | "create_unified_asset" => {
+            json!({"campaign_id": estate.campaign, "source_url": picture})
+        }
+        "create_assets_from_urls" => json!({"campaign_id": estate.campaign, "assets": [picture]}),
+        "generate_audio" => json!({"job_id": estate.job}),
+        "create_key" => json!({"name": "another", "scopes": ["read"]}),
+        "retry_job" | "retry_jobs" => {
+            app.post(&format!("/api/v3/jobs/{}/cancel", estate.job), json!({})).await.is(200);
+            if operation.id == "retry_job" {
+                json!({})
+            } else {
+                json!({"state": "canceled", "dry_run": false})
+            }
+        }
+        "regenerate_scene" => {
+            let scenes = app.get(&format!("/api/v3/jobs/{}/scenes", estate.done)).await.is(200);
+            let scene = id_of(&scenes["scenes"][0]["id"]);
+            path = format!("/api/v3/jobs/{}/scenes/{scene}/regenerate", estate.done);
+            json!({"prompt": "The same room at dusk"})
+        }
+        "resolve_prediction" => {
+            app.post(&format!("/api/v3/jobs/{}/approve", estate.job), json!({})).await.is(200);
+            let prediction = submitted(app, estate.job).await;
+            doubted(&app.pool, prediction).await;
+            path = format!("/api/v3/admin/predictions/{prediction}/resolve");
+            json!({"as": "void"})
+        }
+        _ => estate.body(operation),
+    };
+    (path, body)
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test brings a row into doubt by hand")]
+async fn doubted(pool: &PgPool, prediction: Uuid) {
+    sqlx::query("UPDATE predictions SET state = 'in_doubt' WHERE id = $1")
+        .bind(prediction)
+        .execute(pool)
+        .await
+        .expect("in doubt");
+}
+
+#[sqlx::test(migrations = false)]
+async fn every_post_of_the_document_is_carried_out_once(pool: PgPool) {
+    let port = web().await;
+    let app = start_with(pool, &format!("127.0.0.1/32:{port}")).await;
+    let picture = format!("http://127.0.0.1:{port}/lodge/living-room.jpg");
+    let mut estate = estate(&app).await;
+    // The provider's webhook has no key of ours: it is bound by the id that its signature covers.
+    let posts = operations::all().into_iter().filter(|op| op.method == Method::POST && op.needs.is_some());
+    for operation in posts {
+        let (path, body) = prepare(&app, &mut estate, &operation, &picture).await;
+        let key = &operation.id;
+        let first = app.post_keyed(&path, key, &body).await;
+        let what = format!("{key}: {}", String::from_utf8_lossy(&first.body));
+        assert!(first.status.is_success(), "{what}");
+        assert_eq!(first.header("idempotency-replayed"), "", "{what}");
+        let second = app.post_keyed(&path, key, &body).await;
+        let wanted = again(&operation);
+        match wanted {
+            Again::Same => {
+                assert_eq!((second.status, &second.body), (first.status, &first.body), "{what}");
+                assert_eq!(second.header("idempotency-replayed"), "true", "{what}");
+            }
+            Again::Secret => {
+                second.is_problem(409, "idempotency_key_in_use");
+            }
+            Again::Anew => {
+                assert_eq!(second.status, first.status, "{what}");
+                assert_eq!(second.header("idempotency-replayed"), "", "{what}");
+            }
+        }
+        if wanted != Again::Anew {
+            let mut other = body;
+            other["another"] = json!(true);
+            let refused = app.post_keyed(&path, key, &other).await;
+            assert_eq!(refused.status, 422, "{what}");
+            refused.is_problem(422, "idempotency_key_reused");
+        }
+    }
+}
