@@ -40,6 +40,8 @@ fn of_schema(schema: &str, member: &str) -> Option<Value> {
         ("PredictionJson", "purpose") => json!("render"),
         ("ResolvedPrediction", "state") => json!("void"),
         ("ResolvedPrediction", "message") => json!("nothing was bought; its money is free"),
+        ("OutputJson", "lost") => json!(false),
+        ("CustodyMeta", "lost") => json!(0),
         ("OrphanJson", "state") => json!("succeeded"),
         ("JobJson" | "JobSummary", "status") => json!("completed"),
         ("JobJson" | "JobSummary", "current_stage") => json!("completed"),
@@ -179,7 +181,7 @@ fn other(member: &str) -> Option<Value> {
         "clicks" => json!(60),
         "conversions" => json!(3),
         "ctr" => json!(0.05),
-        "dry_run" | "lost" => json!(false),
+        "dry_run" => json!(false),
         _ => return None,
     })
 }
