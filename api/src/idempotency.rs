@@ -51,6 +51,42 @@ struct Progress {
     begun: bool,
     /// What an earlier request with this key was answered.
     earlier: Option<Stored>,
+    /// The key is not this request's. That is the answer, also of a handler that goes on after one of its parts has failed.
+    refused: Option<Refusal>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    /// It was used for another request.
+    Other,
+    /// Another request has it now.
+    Busy,
+}
+
+impl Refusal {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Other => "mismatch",
+            Self::Busy => "conflict",
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Other => {
+                let why = "this idempotency-key was used for another request: take a new one";
+                Self::unprocessable(Code::IdempotencyKeyReused, why)
+            }
+            Refusal::Busy => {
+                let why = "a request with this idempotency-key is under way, or was cut off half way; ask again in a moment, and if \
+                           this stays so look what it has done";
+                Self::new(StatusCode::CONFLICT, Code::IdempotencyKeyInUse, why)
+                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            }
+        }
+    }
 }
 
 impl KeyedRequest {
@@ -73,21 +109,15 @@ impl KeyedRequest {
     /// Begins a transaction that nobody else can begin with this key.
     pub async fn begin(&self, pool: &PgPool) -> Result<Transaction<'static, Postgres>, ApiError> {
         self.settle().await?;
+        let refused = self.progress.lock().await.refused;
+        if let Some(refusal) = refused {
+            return Err(refusal.into());
+        }
         let mut transaction = pool.begin().await.map_err(unavailable)?;
         match idempotency::enter(&mut transaction, &self.this).await? {
             Entry::Free => Ok(transaction),
-            Entry::Other => {
-                metrics::idempotency("mismatch");
-                let why = "this idempotency-key was used for another request: take a new one";
-                Err(ApiError::unprocessable(Code::IdempotencyKeyReused, why))
-            }
-            Entry::Busy => {
-                metrics::idempotency("conflict");
-                let why = "a request with this idempotency-key is under way, or was cut off half way; ask again in a moment, and if \
-                           this stays so look what it has done";
-                Err(ApiError::new(StatusCode::CONFLICT, Code::IdempotencyKeyInUse, why)
-                    .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")))
-            }
+            Entry::Other => Err(self.refuse(Refusal::Other).await),
+            Entry::Busy => Err(self.refuse(Refusal::Busy).await),
             Entry::Answered(earlier) => {
                 self.progress.lock().await.earlier = Some(earlier);
                 // Nobody sees this one: the earlier answer takes its place.
@@ -95,6 +125,12 @@ impl KeyedRequest {
                 Err(ApiError::new(StatusCode::CONFLICT, Code::IdempotencyKeyInUse, why))
             }
         }
+    }
+
+    async fn refuse(&self, refusal: Refusal) -> ApiError {
+        metrics::idempotency(refusal.word());
+        self.progress.lock().await.refused = Some(refusal);
+        refusal.into()
     }
 
     /// What the handler has committed becomes durable together with the answer, or when the handler goes on to something else.
@@ -134,6 +170,9 @@ impl KeyedRequest {
         if let Some(earlier) = progress.earlier.take() {
             metrics::idempotency("replayed");
             return again(earlier);
+        }
+        if let Some(refusal) = progress.refused {
+            return Err(refusal.into());
         }
         let mut transaction = match progress.open.take() {
             Some(transaction) => transaction,
