@@ -4,7 +4,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-all=(sweep chaos budget restart outage limits flight)
+all=(sweep chaos budget restart outage limits storm flight)
 
 # A part of the system tests by itself, with what it has to say.
 tests() { cargo test --locked -p system-tests --test it -- --nocapture --test-threads=1 "$@"; }
@@ -18,6 +18,11 @@ trial() {
     outage) SPOOL_TEST_OUTAGE_SECONDS=120 tests provider_outages:: ;;
     # 10 a second for 80 s, so that a whole minute of them can be counted.
     limits) SPOOL_TEST_LIMIT_WORKERS=8 SPOOL_TEST_LIMIT_PER_MINUTE=600 SPOOL_TEST_LIMIT_JOBS=200 tests limits:: ;;
+    # The crate's own test, on a Postgres of its own.
+    storm)
+      SPOOL_STORM_SECONDS=60 "${CARGO_TARGET_DIR:-target}/debug/spool" postgres run -- \
+        cargo test --locked -p spool-queue --test it -- --nocapture storm::
+      ;;
     flight) make --no-print-directory bench-flight ;;
   esac
 }

@@ -1,10 +1,12 @@
-//! Sixteen processes that do everything at once, some of them killed: no deadlock, no lost task, every result once.
+//! Sixteen processes that do everything at once, some of them killed: no deadlock, no lost task, every result once,
+//! no limit passed, no long transaction.
 //!
 //! It lasts 20 s, so that CI stays short; `SPOOL_STORM_SECONDS=60` makes it a minute. On a machine that is busy with other things it
 //! lasts longer, until enough has happened to prove something.
 
 mod act;
 mod process;
+mod watch;
 
 use std::{
     process::Stdio,
@@ -12,16 +14,25 @@ use std::{
 };
 
 use rand::RngExt;
-use spool_queue::control;
+use spool_queue::{
+    control,
+    limits::{self, Limits},
+};
 use sqlx::{ConnectOptions, PgPool};
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, Command},
 };
 
+use self::watch::Watch;
+
 const PROCESSES: usize = 16;
 const SECONDS: u64 = 20;
 const KILL_EVERY: Duration = Duration::from_millis(700);
+/// Of the queue `side`, in all processes together; they have slots for many times more.
+const MOST_RUNNING: u32 = 8;
+/// Who wants many locks at once tries for up to five seconds, and the machine may be busy. What is stuck lasts longer.
+const LONGEST_TRANSACTION: f64 = 15.0;
 /// A storm in which not everything has happened by then has failed.
 const LONGEST: Duration = Duration::from_secs(240);
 /// After the storm; it depends on how busy the machine is.
@@ -43,15 +54,26 @@ fn process(pool: &PgPool) -> Child {
 
 #[sqlx::test(migrator = "spool_queue::MIGRATOR")]
 async fn sixteen_processes_do_everything_at_once(pool: PgPool) {
-    sqlx::raw_sql("create table storm_task (id bigint not null); create table storm_effect (id bigint not null, token bigint not null)")
-        .execute(&pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "create table storm_task (id bigint not null);
+         create table storm_effect (id bigint not null, token bigint not null);
+         create table storm_deed (what text not null);
+         -- Reports go with the task that made them.
+         create function storm_progress() returns trigger language plpgsql as $$
+             begin insert into storm_deed values ('progress'); return null; end $$;
+         create trigger storm_progress after insert on queue.progress for each row execute function storm_progress()",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let limits = Limits { max_running: Some(MOST_RUNNING), fair: true, ..Limits::default() };
+    limits::set(&mut pool.acquire().await.unwrap(), "side", &limits).await.unwrap();
+    let watch = Watch::over(&pool);
     let seconds = std::env::var("SPOOL_STORM_SECONDS").map_or(SECONDS, |text| text.parse().unwrap());
     let mut processes: Vec<Child> = (0..PROCESSES).map(|_| process(&pool)).collect();
     let since = Instant::now();
-    while since.elapsed().as_secs() < seconds || !missing(&pool).await.is_empty() {
-        assert!(since.elapsed() < LONGEST, "not in this storm: {:?}", missing(&pool).await);
+    while since.elapsed().as_secs() < seconds || !missing(&pool, &watch).await.is_empty() {
+        assert!(since.elapsed() < LONGEST, "not in this storm: {:?}", missing(&pool, &watch).await);
         tokio::time::sleep(KILL_EVERY).await;
         let unlucky = rand::rng().random_range(0..PROCESSES);
         assert_eq!(processes[unlucky].try_wait().unwrap(), None, "a process ended by itself");
@@ -68,13 +90,19 @@ async fn sixteen_processes_do_everything_at_once(pool: PgPool) {
         assert!(status.success(), "a process ended with {status}; what it said is above");
     }
     check(&pool).await;
+    let seen = watch.seen();
+    assert_eq!(seen.running, i64::from(MOST_RUNNING), "running of the queue with a limit");
+    assert!(seen.transaction_seconds < LONGEST_TRANSACTION, "a long transaction: {seen:?}");
+    println!("the longest of its transactions took {:.1} s", seen.transaction_seconds);
 }
 
 async fn drain(pool: &PgPool) {
     let since = Instant::now();
     loop {
         // Somebody who paused a queue may have been killed.
-        control::resume(&mut pool.acquire().await.unwrap(), "main").await.unwrap().ring(pool).await;
+        for queue in ["main", "side"] {
+            control::resume(&mut pool.acquire().await.unwrap(), queue).await.unwrap().ring(pool).await;
+        }
         let left = number(pool, "select count(*) from queue.task").await;
         if left == 0 {
             return;
@@ -114,7 +142,7 @@ async fn check(pool: &PgPool) {
 }
 
 /// What has to happen: else it has proved nothing.
-async fn missing(pool: &PgPool) -> Vec<&'static str> {
+async fn missing(pool: &PgPool, watch: &Watch) -> Vec<&'static str> {
     let mut missing = Vec::new();
     for (what, sql) in [
         ("tasks", "select count(*) / 500 from storm_task"),
@@ -127,10 +155,27 @@ async fn missing(pool: &PgPool) -> Vec<&'static str> {
             "stand-ins",
             "select count(*) from queue.task_history where payload ->> 'do' = 'split' and state = 5",
         ),
+        (
+            "tasks that ran though some of those that they counted had failed",
+            "select count(*) from queue.task_history c where c.need is not null and c.state = 5
+                 and exists (select from queue.task_history p where p.id = any(c.parents) and p.state in (6, 7))",
+        ),
+        ("keys held for a period", "select count(*) from queue.hold where key like 'period %'"),
+        ("tasks that were there", "select count(*) from storm_deed where what = 'existing'"),
+        ("replacements", "select count(*) from storm_deed where what = 'replace'"),
+        ("reported keys", "select count(*) from storm_deed where what = 'report'"),
+        ("snoozes", "select count(*) from storm_deed where what = 'snooze'"),
+        ("starts at once", "select count(*) from storm_deed where what = 'run now'"),
+        ("retries", "select count(*) from storm_deed where what = 'retry'"),
+        ("retries by filter", "select count(*) from storm_deed where what = 'retry by filter'"),
+        ("reports of progress", "select count(*) from storm_deed where what = 'progress'"),
     ] {
         if number(pool, sql).await == 0 {
             missing.push(what);
         }
+    }
+    if watch.seen().running < i64::from(MOST_RUNNING) {
+        missing.push("a limit that is reached");
     }
     missing
 }

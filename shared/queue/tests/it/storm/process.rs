@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection, postgres::PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::act;
-use crate::harness::{Step, act as handle, quick, step};
+use crate::harness::{Other, Step, act as handle, quick, step};
 
 /// The database's URL; without it there is no storm.
 pub(crate) const DATABASE: &str = "SPOOL_STORM_DATABASE";
@@ -35,7 +35,9 @@ async fn one_process_of_the_storm() {
     let worker = quick(&format!("storm {}", std::process::id()), &pool)
         .lease(Duration::from_millis(1500))
         .slots("main", 8)
+        .slots("side", 4)
         .handler(Step(handle(handler)))
+        .handler(Other(handle(handler)))
         .start(stop.clone(), Duration::from_secs(5))
         .await
         .unwrap();
@@ -66,6 +68,7 @@ async fn handler(payload: serde_json::Value, run: Run) -> Result<Done, Failure> 
         Some("panic") if run.attempt() == 1 => std::panic::resume_unwind(Box::new("told to panic")),
         Some("park") if run.parks() < 2 => Ok(Outcome::park_in(Duration::from_millis(300), "told to").into()),
         Some("slow") => {
+            run.progress(50, "half way");
             let canceled = run.canceled();
             tokio::select! {
                 () = canceled.cancelled() => Err(Failure::retry("told", "to stop")),
@@ -97,11 +100,23 @@ async fn handler(payload: serde_json::Value, run: Run) -> Result<Done, Failure> 
 
 /// In the transaction that enqueues: who is killed has done both or nothing.
 pub(crate) async fn remember(tx: &mut PgConnection, made: &Enqueued) -> Result<(), sqlx::Error> {
-    let is_new = |index: &usize| made.existing.iter().all(|slot| slot.index() != *index);
-    for index in (0..made.ids.len()).filter(is_new) {
+    let taken: Vec<usize> = made.existing.iter().chain(&made.replaced).map(|slot| slot.index()).collect();
+    for index in (0..made.ids.len()).filter(|index| !taken.contains(index)) {
         let id = made.ids[index];
         let sql = format!("insert into storm_task values ({id})");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *tx).await?;
     }
+    if !made.existing.is_empty() {
+        did(tx, "existing").await?;
+    }
+    if !made.replaced.is_empty() {
+        did(tx, "replace").await?;
+    }
+    Ok(())
+}
+
+/// A command had an effect.
+pub(crate) async fn did(conn: &mut PgConnection, what: &'static str) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(format!("insert into storm_deed values ('{what}')"))).execute(conn).await?;
     Ok(())
 }
