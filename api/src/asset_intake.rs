@@ -1,14 +1,15 @@
 //! The one way a file becomes an asset: told by its bytes, measured before it is decoded, decoded as proof (films by their
 //! keyframes), stored by content, and written down in one transaction. What the caller says about it decides nothing.
 
-use spool_db::assets::{self, NewAsset};
+use spool_db::assets::{self, Asset, NewAsset};
 use spool_db::media::{self, MediaRow};
 use spool_media::scratch::Received;
+use sqlx::PgConnection;
 use url::Url;
 use uuid::Uuid;
 
 use crate::audit;
-use crate::database::commit;
+use crate::database::{commit, roll_back};
 use crate::download;
 use crate::error::ApiError;
 use crate::inspect::{self, Inspected};
@@ -25,6 +26,12 @@ pub enum Source {
     Url(Url),
 }
 
+/// An asset whose bytes are in the store; only its rows are missing.
+pub struct Taken {
+    new: NewAsset,
+    stored: Stored,
+}
+
 /// Takes the bytes in and creates the asset for `owner`.
 pub async fn create(
     state: &AppState,
@@ -32,6 +39,16 @@ pub async fn create(
     owner: Option<Uuid>,
     source: Source,
 ) -> Result<AssetJson, ApiError> {
+    take(state, said, owner, source).await?.create(state).await
+}
+
+/// Takes the bytes in.
+pub async fn take(
+    state: &AppState,
+    said: Said,
+    owner: Option<Uuid>,
+    source: Source,
+) -> Result<Taken, ApiError> {
     let (content, source_name, source_url) = match source {
         Source::File(upload) => (upload.content, upload.name, None),
         Source::Url(url) => {
@@ -60,24 +77,41 @@ pub async fn create(
         thumbnail_digest: stored.thumbnail.as_ref().map(|row| row.digest.clone()),
         metadata: said.metadata,
     };
-    let mut transaction = state.db.begin().await?;
-    media::record(&mut transaction, &stored.media).await?;
-    if let Some(thumbnail) = &stored.thumbnail {
-        media::record(&mut transaction, thumbnail).await?;
+    Ok(Taken { new, stored })
+}
+
+impl Taken {
+    /// Creates the asset. Of one request one after the other: a transaction of a request with an `Idempotency-Key` lets no other in.
+    pub async fn create(self, state: &AppState) -> Result<AssetJson, ApiError> {
+        let mut transaction = state.db.begin().await?;
+        let asset = match self.write(&mut transaction).await {
+            Ok(asset) => asset,
+            Err(error) => {
+                roll_back(transaction).await?;
+                return Err(error);
+            }
+        };
+        audit::about("asset", asset.id.to_string());
+        commit(transaction).await?;
+        Ok(AssetJson::of(asset, &state.links, state.clock.now()))
     }
-    let asset = match assets::create(&mut transaction, Uuid::now_v7(), &new).await {
-        // The owner was there when we looked, and was deleted while the bytes came in.
-        Err(error) if error.is_constraint("assets_campaign_id_fkey") => {
-            return Err(Invalid::only("campaign_id", "does not exist").with_cause(error));
+
+    async fn write(&self, conn: &mut PgConnection) -> Result<Asset, ApiError> {
+        media::record(conn, &self.stored.media).await?;
+        if let Some(thumbnail) = &self.stored.thumbnail {
+            media::record(conn, thumbnail).await?;
         }
-        Err(error) if error.is_constraint("assets_client_id_fkey") => {
-            return Err(Invalid::only("client_id", "does not exist").with_cause(error));
+        match assets::create(conn, Uuid::now_v7(), &self.new).await {
+            // The owner was there when we looked, and was deleted while the bytes came in.
+            Err(error) if error.is_constraint("assets_campaign_id_fkey") => {
+                Err(Invalid::only("campaign_id", "does not exist").with_cause(error))
+            }
+            Err(error) if error.is_constraint("assets_client_id_fkey") => {
+                Err(Invalid::only("client_id", "does not exist").with_cause(error))
+            }
+            other => Ok(other?),
         }
-        other => other?,
-    };
-    audit::about("asset", asset.id.to_string());
-    commit(transaction).await?;
-    Ok(AssetJson::of(asset, &state.links, state.clock.now()))
+    }
 }
 
 struct Stored {

@@ -82,6 +82,11 @@ pub async fn commit(mut transaction: Transaction<'static, Postgres>) -> Result<(
     transaction.commit().await.map_err(unavailable)
 }
 
+/// Undoes everything, now: who drops a transaction and begins the next one may meet its own `Idempotency-Key`.
+pub async fn roll_back(transaction: Transaction<'static, Postgres>) -> Result<(), ApiError> {
+    transaction.rollback().await.map_err(unavailable)
+}
+
 fn unavailable(error: sqlx::Error) -> ApiError {
     ApiError::unavailable("the database", error)
 }

@@ -51,6 +51,8 @@ struct Progress {
     begun: bool,
     /// What an earlier request with this key was answered.
     earlier: Option<Stored>,
+    /// The key was free, or this request's, at least once.
+    entered: bool,
     /// The key is not this request's. That is the answer, also of a handler that goes on after one of its parts has failed.
     refused: Option<Refusal>,
 }
@@ -115,7 +117,10 @@ impl KeyedRequest {
         }
         let mut transaction = pool.begin().await.map_err(unavailable)?;
         match idempotency::enter(&mut transaction, &self.this).await? {
-            Entry::Free => Ok(transaction),
+            Entry::Free => {
+                self.progress.lock().await.entered = true;
+                Ok(transaction)
+            }
             Entry::Other => Err(self.refuse(Refusal::Other).await),
             Entry::Busy => Err(self.refuse(Refusal::Busy).await),
             Entry::Answered(earlier) => {
@@ -129,7 +134,11 @@ impl KeyedRequest {
 
     async fn refuse(&self, refusal: Refusal) -> ApiError {
         metrics::idempotency(refusal.word());
-        self.progress.lock().await.refused = Some(refusal);
+        let mut progress = self.progress.lock().await;
+        // Who was in before has met another transaction of its own, which is over in a moment.
+        if !progress.entered {
+            progress.refused = Some(refusal);
+        }
         refusal.into()
     }
 

@@ -47,10 +47,13 @@ async fn prepare(
         "create_asset" | "create_asset_from_url" | "create_unified_asset" => {
             json!({"campaign_id": estate.campaign, "source_url": picture})
         }
-        "create_assets_from_urls" => json!({"campaign_id": estate.campaign, "assets": [picture]}),
+        "create_assets_from_urls" => {
+            json!({"campaign_id": estate.campaign, "assets": [picture, picture, "ftp://photos.example/none.jpg", picture]})
+        }
         "generate_audio" => json!({"job_id": estate.job}),
         "create_key" => json!({"name": "another", "scopes": ["read"]}),
         "retry_job" | "retry_jobs" => {
+            app.post(&format!("/api/v3/jobs/{}/approve", estate.job), json!({})).await.is(200);
             app.post(&format!("/api/v3/jobs/{}/cancel", estate.job), json!({})).await.is(200);
             if operation.id == "retry_job" {
                 json!({})

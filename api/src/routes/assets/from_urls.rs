@@ -1,16 +1,19 @@
 //! POST /assets/from-urls.
 
+use std::pin::pin;
+
 use axum::Json;
 use axum::extract::State;
 use futures::{StreamExt, stream};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use url::Url;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::AssetJson;
-use super::fields::{Fields, no_source, owner_of};
+use super::fields::{Fields, Said, no_source, owner_of};
 use super::upload::AssetFromUrl;
 use crate::asset_intake::{self, Source};
 use crate::caller::Caller;
@@ -76,26 +79,34 @@ pub async fn create(
     ApiJson(body): ApiJson<Map<String, Value>>,
 ) -> Result<(StatusCode, Json<CreatedAssets>), ApiError> {
     let items = items(&body)?;
-    let one = |(index, item): (usize, Value)| {
-        let (state, caller) = (&state, &caller);
-        async move {
-            let source = address(&item);
-            let stored = store(state, caller, item).await;
-            stored.map_err(|error| FailedAsset {
+    let mut wishes = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        wishes.push((index, address(&item), wish(&state, &caller, item).await));
+    }
+    let state = &state;
+    let fetched = |(index, source, wish)| async move {
+        let taken = match wish {
+            Ok((said, owner, url)) => asset_intake::take(state, said, owner, Source::Url(url)).await,
+            Err(error) => Err(error),
+        };
+        (index, source, taken)
+    };
+    let mut taken = pin!(stream::iter(wishes.into_iter().map(fetched)).buffered(AT_ONCE));
+    let (mut data, mut errors) = (Vec::new(), Vec::new());
+    // Fetched side by side, without the database: who writes here must not wait for a connection that a halted fetch holds.
+    while let Some((index, source, taken)) = taken.next().await {
+        let created = match taken {
+            Ok(taken) => taken.create(state).await,
+            Err(error) => Err(error),
+        };
+        match created {
+            Ok(asset) => data.push(asset),
+            Err(error) => errors.push(FailedAsset {
                 index,
                 source,
                 error: error.detail().to_owned(),
                 code: error.code(),
-            })
-        }
-    };
-    let outcomes: Vec<_> =
-        stream::iter(items.into_iter().enumerate().map(one)).buffered(AT_ONCE).collect().await;
-    let (mut data, mut errors) = (Vec::new(), Vec::new());
-    for outcome in outcomes {
-        match outcome {
-            Ok(asset) => data.push(asset),
-            Err(failed) => errors.push(failed),
+            }),
         }
     }
     let meta = CreatedAssetsMeta { created: data.len(), failed: errors.len(), errors };
@@ -137,7 +148,7 @@ fn address(item: &Value) -> Option<String> {
     named.and_then(Value::as_str).map(str::to_owned)
 }
 
-async fn store(state: &AppState, caller: &Caller, item: Value) -> Result<AssetJson, ApiError> {
+async fn wish(state: &AppState, caller: &Caller, item: Value) -> Result<(Said, Option<Uuid>, Url), ApiError> {
     let Value::Object(item) = item else {
         return Err(Invalid::only("assets", "must hold objects or addresses"));
     };
@@ -145,5 +156,5 @@ async fn store(state: &AppState, caller: &Caller, item: Value) -> Result<AssetJs
     let url = fields.source_url()?.ok_or_else(no_source)?;
     let said = fields.parse()?;
     let owner = owner_of(state, caller, &said).await?;
-    asset_intake::create(state, said, owner, Source::Url(url)).await
+    Ok((said, owner, url))
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::retry_plan::{RetriedJob, Retry, retry, within};
 use crate::caller::Caller;
-use crate::database::commit;
+use crate::database::{commit, roll_back};
 use crate::error::{ApiError, Code};
 use crate::extract::json::{OptionalJson, from_object};
 use crate::routes::admin::budgets::body::Amount;
@@ -99,8 +99,12 @@ pub async fn retry_many(
         from: body.from,
         to: body.to,
     };
-    let (ids, matched) = revisions::dead(&mut *state.db.read().await?, &which, limit).await?;
     let dry_run = body.dry_run.unwrap_or(true);
+    if !dry_run {
+        // The same request again would find nothing left to try: whether its key was used is asked first.
+        roll_back(state.db.begin().await?).await?;
+    }
+    let (ids, matched) = revisions::dead(&mut *state.db.read().await?, &which, limit).await?;
     let mut answer = each(&state, &caller, &ids, matched, true).await?;
     if !dry_run {
         within(body.max_cost_micros, Micros(answer.buys.micros))?;
@@ -127,7 +131,9 @@ async fn each(
         let mut transaction = state.db.begin().await?;
         match retry(&mut transaction, *id, state, caller, dry_run).await {
             Ok(Retry { job, bell }) => {
-                if !dry_run {
+                if dry_run {
+                    roll_back(transaction).await?;
+                } else {
                     commit(transaction).await?;
                     state.db.ring(bell).await;
                     // The path names no job: whoever looks next sees it running.
@@ -137,6 +143,7 @@ async fn each(
             }
             Err(error) if error.status().is_server_error() => return Err(error),
             Err(error) => {
+                roll_back(transaction).await?;
                 skipped.push(SkippedJob {
                     job_id: *id,
                     code: error.code(),
