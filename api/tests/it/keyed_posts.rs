@@ -10,6 +10,8 @@ use crate::cancel::submitted;
 use crate::downloads::web;
 use crate::operations::{self, Operation};
 use crate::owners::{Estate, estate};
+use crate::retry::{end_tasks, fail};
+use crate::storyboard::Board;
 
 /// What the same request gets the second time.
 #[derive(Debug, PartialEq)]
@@ -54,17 +56,14 @@ async fn prepare(
         "create_key" => json!({"name": "another", "scopes": ["read"]}),
         "retry_job" | "retry_jobs" => {
             app.post(&format!("/api/v3/jobs/{}/approve", estate.job), json!({})).await.is(200);
-            app.post(&format!("/api/v3/jobs/{}/cancel", estate.job), json!({})).await.is(200);
-            if operation.id == "retry_job" {
-                json!({})
-            } else {
-                json!({"state": "canceled", "dry_run": false})
-            }
+            end_tasks(app, estate.job).await;
+            fail(app, estate.job).await;
+            if operation.id == "retry_job" { json!({}) } else { json!({"dry_run": false}) }
         }
         "regenerate_scene" => {
-            let scenes = app.get(&format!("/api/v3/jobs/{}/scenes", estate.done)).await.is(200);
-            let scene = id_of(&scenes["scenes"][0]["id"]);
-            path = format!("/api/v3/jobs/{}/scenes/{scene}/regenerate", estate.done);
+            let board = Board::new(app).await;
+            board.rendered(app).await;
+            path = format!("{}/scenes/{}/regenerate", board.path, board.ids(app).await[0]);
             json!({"prompt": "The same room at dusk"})
         }
         "resolve_prediction" => {

@@ -17,14 +17,14 @@ async fn approved(app: &TestApp, campaign: uuid::Uuid) -> i64 {
     app.post("/api/v3/jobs/from-image-pairs", body).await.is(201)["job_id"].as_i64().expect("an id")
 }
 
-async fn fail(app: &TestApp, job: i64) {
+pub(crate) async fn fail(app: &TestApp, job: i64) {
     let mut tx = app.pool.begin().await.expect("a transaction");
     let end = Conclusion::Failed { code: "scene_failed".into(), error: "scene 1: no".into() };
     jobs::conclude(&mut tx, job, &end).await.expect("it ends");
     tx.commit().await.expect("committed");
 }
 
-async fn end_tasks(app: &TestApp, job: i64) {
+pub(crate) async fn end_tasks(app: &TestApp, job: i64) {
     let mut conn = app.pool.acquire().await.expect("a connection");
     control::cancel_group(&mut conn, &group_key(job), "a test").await.expect("they end");
 }

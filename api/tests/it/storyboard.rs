@@ -14,14 +14,14 @@ use crate::app::{Answer, TestApp, start};
 
 const CLIP: &str = "1111111111111111111111111111111111111111111111111111111111111111";
 
-struct Board {
-    path: String,
+pub(crate) struct Board {
+    pub(crate) path: String,
     id: i64,
 }
 
 impl Board {
     /// A job of two scenes of four seconds.
-    async fn new(app: &TestApp) -> Self {
+    pub(crate) async fn new(app: &TestApp) -> Self {
         let body = json!({"campaign_id": app.lodge().await, "num_pairs": 2, "clip_duration": 4});
         let job = app.post("/api/v3/jobs/from-image-pairs", body).await.is(201);
         let id = job["job_id"].as_i64().expect("a number");
@@ -32,7 +32,7 @@ impl Board {
         app.get(&self.path).await.is(200)
     }
 
-    async fn ids(&self, app: &TestApp) -> Vec<String> {
+    pub(crate) async fn ids(&self, app: &TestApp) -> Vec<String> {
         let job = self.shown(app).await;
         let scenes = job["storyboard"]["scenes"].as_array().expect("scenes");
         scenes.iter().map(|scene| scene["id"].as_str().expect("an id").to_owned()).collect()
@@ -47,7 +47,7 @@ impl Board {
     }
 
     /// As if workers had rendered all clips, and then the job had ended without a video.
-    async fn rendered(&self, app: &TestApp) {
+    pub(crate) async fn rendered(&self, app: &TestApp) {
         app.post(&format!("{}/approve", self.path), json!({})).await.is(200);
         let mut tx = app.pool.begin().await.expect("a transaction");
         let row = MediaRow {
