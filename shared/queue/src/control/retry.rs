@@ -90,7 +90,8 @@ pub async fn retry(conn: &mut PgConnection, task: TaskId, reach: Reach) -> Resul
 /// those that need a task that stays dead, are passed over; [`Retried::key_taken`] names the former.
 ///
 /// # Errors
-/// When the database refuses.
+/// When the database refuses; with a unique violation also when somebody takes such a key between the look and the writing. Then
+/// nothing has come back, and the call may be repeated.
 pub async fn retry_where(
     conn: &mut PgConnection,
     filter: &Dead,
