@@ -45,6 +45,24 @@ pub(crate) struct Claims {
     pub(crate) claims: Vec<Claim>,
     /// The queue's rate allows more after this long.
     pub(crate) again: Option<Duration>,
+    /// The place of the last of them in the queue.
+    pub(crate) last: Option<Place>,
+}
+
+/// A place in the order in which a queue's ready tasks are claimed.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub(crate) struct Place {
+    rank: f64,
+    id: i64,
+}
+
+impl Place {
+    pub(crate) const FIRST: Self = Self { rank: f64::NEG_INFINITY, id: 0 };
+
+    #[cfg(test)]
+    pub(crate) const fn new(rank: f64, id: i64) -> Self {
+        Self { rank, id }
+    }
 }
 
 struct Row {
@@ -62,16 +80,26 @@ struct Row {
     claimed_at: DateTime<Utc>,
     has_children: bool,
     waited: f64,
+    rank: f64,
+}
+
+impl Claims {
+    fn of(rows: Vec<Row>, worker: WorkerId, again: Option<Duration>) -> Self {
+        let places = rows.iter().map(|row| Place { rank: row.rank, id: row.id });
+        let last = places.reduce(|last, place| if place > last { place } else { last });
+        Self { claims: rows.into_iter().map(|row| row.claim(worker)).collect(), again, last }
+    }
 }
 
 /// Claims up to `limit` tasks of a queue, in the order of their rank: the time they became ready, less a minute for each
 /// point of priority.
 ///
-/// Nothing is claimed while the queue is paused, when it has limits, or when the worker was given up for dead.
+/// Nothing is claimed before `from`, while the queue is paused, when it has limits, or when the worker was given up for dead.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
     worker: WorkerId,
     queue: &str,
+    from: Place,
     limit: usize,
     kinds: &Kinds,
 ) -> Result<Claims, sqlx::Error> {
@@ -79,7 +107,8 @@ pub(crate) async fn claim(
         Row,
         r#"with picked as materialized (
                select id from queue.task
-               where queue = $2 and state = 0 and (expires_at is null or expires_at > now())
+               where queue = $2 and state = 0 and (queue.rank(run_at, priority), id) >= ($8, $9)
+                 and (expires_at is null or expires_at > now())
                  and exists (select from queue.worker w where w.id = $1 and w.dead_at is null)
                  and not exists (select from queue.queue q where q.name = $2 and (q.paused_at is not null or q.limited))
                order by queue.rank(run_at, priority), id
@@ -92,18 +121,20 @@ pub(crate) async fn claim(
            where t.id = any(array(select id from picked))
            returning t.id, t.lease_token as "lease_token!", t.attempt, t.max_attempts, t.parks, t.version, t.kind, t.payload::text as "payload!",
                      t.group_key, t.share_key, t.timeout_ms, t.claimed_at as "claimed_at!", t.has_children,
-                     extract(epoch from now() - t.run_at)::float8 as "waited!""#,
+                     extract(epoch from now() - t.run_at)::float8 as "waited!", queue.rank(t.run_at, t.priority) as "rank!""#,
         worker.0,
         queue,
         limit as i64,
         &kinds.names,
         &kinds.deadlines_ms,
         &kinds.max_attempts,
-        DEADLINE_SLACK.as_millis() as i32
+        DEADLINE_SLACK.as_millis() as i32,
+        from.rank,
+        from.id
     )
     .fetch_all(conn)
     .await?;
-    Ok(Claims { claims: rows.into_iter().map(|row| row.claim(worker)).collect(), again: None })
+    Ok(Claims::of(rows, worker, None))
 }
 
 /// The same from a queue that has limits, or had some a moment ago.
@@ -117,7 +148,8 @@ pub(crate) async fn claim_limited(
     let rows = sqlx::query!(
         r#"select c.again_ms, (c.task).id, (c.task).lease_token, (c.task).attempt, (c.task).max_attempts, (c.task).parks, (c.task).version,
                   (c.task).kind, (c.task).payload::text, (c.task).group_key, (c.task).share_key, (c.task).timeout_ms, (c.task).claimed_at,
-                  (c.task).has_children, extract(epoch from now() - (c.task).run_at)::float8 as waited
+                  (c.task).has_children, extract(epoch from now() - (c.task).run_at)::float8 as waited,
+                  queue.rank((c.task).run_at, (c.task).priority)
            from queue.claim_limited($1, $2, $3, $4, $5, $6, $7) c"#,
         worker.0,
         queue,
@@ -131,8 +163,8 @@ pub(crate) async fn claim_limited(
     .await?;
     let again = rows.iter().find_map(|row| row.again_ms).map(|ms| Duration::from_millis(ms.unsigned_abs()));
     // The row that only says when is missing everything else.
-    let claims = rows.into_iter().filter_map(|row| {
-        let row = Row {
+    let rows = rows.into_iter().filter_map(|row| {
+        Some(Row {
             id: row.id?,
             lease_token: row.lease_token?,
             attempt: row.attempt?,
@@ -147,10 +179,10 @@ pub(crate) async fn claim_limited(
             claimed_at: row.claimed_at?,
             has_children: row.has_children?,
             waited: row.waited?,
-        };
-        Some(row.claim(worker))
+            rank: row.rank?,
+        })
     });
-    Ok(Claims { claims: claims.collect(), again })
+    Ok(Claims::of(rows.collect(), worker, again))
 }
 
 impl Row {

@@ -9,9 +9,12 @@ use apalis_core::task::{Task, builder::TaskBuilder};
 use tokio::sync::mpsc;
 
 use crate::{
-    claim::{self, Claims},
+    claim::{self, Claims, Place},
     metrics,
-    worker::core::{Backoff, Claimed, Core, Lane},
+    worker::{
+        core::{Backoff, Claimed, Core, Lane},
+        cursor::Cursor,
+    },
 };
 
 /// More than this in one statement gains nothing and makes others wait.
@@ -19,6 +22,7 @@ const LARGEST: usize = 500;
 
 pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Task<Claimed>>) {
     let mut backoff = Backoff::new();
+    let mut cursor = Cursor::new(Instant::now());
     loop {
         let first = tokio::select! {
             permit = lane.free.acquire() => permit,
@@ -29,7 +33,8 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         let more = lane.free.try_acquire_many(more as u32).ok();
         let wanted = 1 + more.as_ref().map_or(0, tokio::sync::SemaphorePermit::num_permits);
         let started = Instant::now();
-        let Claims { claims, again } = match claim_once(&core, &lane, wanted).await {
+        let from = cursor.place(started);
+        let Claims { claims, again, last } = match claim_once(&core, &lane, from, wanted).await {
             Ok(claims) => claims,
             Err(error) => {
                 drop((first, more));
@@ -42,6 +47,8 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         };
         backoff.reset();
         let short = claims.len() < wanted;
+        let ended = Instant::now();
+        cursor.looked(from, last, started, ended);
         // The slots of the claimed tasks are given back when they end; the others at once.
         first.forget();
         if let Some(more) = more {
@@ -60,9 +67,10 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
             }
         }
         if short {
+            let pauses = [again, cursor.again(from, ended)];
             tokio::select! {
                 () = lane.wake.notified() => {}
-                () = after(again) => {}
+                () = after(pauses.into_iter().flatten().min()) => {}
                 () = core.stopping.cancelled() => return,
             }
         }
@@ -77,13 +85,13 @@ async fn after(pause: Option<Duration>) {
 }
 
 /// An answer that comes later than half a lease is not waited for: the heartbeat hands such tasks back.
-async fn claim_once(core: &Core, lane: &Lane, wanted: usize) -> Result<Claims, sqlx::Error> {
+async fn claim_once(core: &Core, lane: &Lane, from: Place, wanted: usize) -> Result<Claims, sqlx::Error> {
     let mut session = core.work.open().await?;
     let asked = async {
         if lane.is_limited() {
             claim::claim_limited(&mut session, core.id(), &lane.queue, wanted, &lane.kinds).await
         } else {
-            claim::claim(&mut session, core.id(), &lane.queue, wanted, &lane.kinds).await
+            claim::claim(&mut session, core.id(), &lane.queue, from, wanted, &lane.kinds).await
         }
     };
     match tokio::time::timeout(core.lease / 2, asked).await {

@@ -9,6 +9,7 @@ mod builder;
 mod claimer;
 mod completer;
 mod core;
+mod cursor;
 mod drain;
 mod execute;
 mod expire;
