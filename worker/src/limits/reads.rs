@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 const SHORT: Duration = Duration::from_millis(300);
 /// A list goes on after waiting at most this long for its next page.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// An unused token dies so long after its chunk.
+/// An unused token dies so long after its moment: a window of time holds only tokens of its own and of this before it.
 const LATE: Duration = Duration::from_secs(1);
 /// Largest chunk.
 const MOST: u32 = 64;
@@ -39,40 +39,60 @@ struct Purse {
     left: u32,
     next_at: Instant,
     step: Duration,
-    dies_at: Instant,
+    /// How much later than its moment a token may be used.
+    grace: Duration,
     used: u32,
+    died: bool,
     /// There are none before.
     none_before: Instant,
 }
 
 impl Purse {
     fn empty(now: Instant) -> Self {
-        Self { left: 0, next_at: now, step: Duration::ZERO, dies_at: now, used: 0, none_before: now }
+        Self {
+            left: 0,
+            next_at: now,
+            step: Duration::ZERO,
+            grace: Duration::ZERO,
+            used: 0,
+            died: false,
+            none_before: now,
+        }
     }
 
     /// How many to ask for: what was used, and more if that was not enough.
     fn wanted(&self) -> u32 {
-        let wanted = if self.left == 0 { self.used * 2 } else { self.used };
+        let wanted = if self.left == 0 && !self.died { self.used * 2 } else { self.used };
         wanted.clamp(1, MOST)
     }
 
     /// The database's moments lie between the question and its answer. A token is not used before its moment, so it counts from the
     /// answer, and not after it died, so that counts from the question.
     fn fill(&mut self, chunk: Chunk, asked: Instant, answered: Instant) {
-        let whole = chunk.starts_in + chunk.step * chunk.tokens;
         *self = Self {
             left: chunk.tokens,
             next_at: answered + chunk.starts_in,
             step: chunk.step,
-            dies_at: asked + whole + LATE,
+            grace: LATE.saturating_sub(answered - asked),
             used: 0,
+            died: false,
             none_before: answered,
         };
     }
 
+    /// Throws away the tokens that died.
+    fn clear(&mut self, now: Instant) {
+        while self.left > 0 && now > self.next_at + self.grace {
+            self.left -= 1;
+            self.next_at += self.step;
+            self.died = true;
+        }
+    }
+
     /// Takes a token and says how long to wait before using it; none when that is too long or there is none.
     fn take(&mut self, now: Instant) -> Option<Duration> {
-        if self.left == 0 || now >= self.dies_at {
+        self.clear(now);
+        if self.left == 0 {
             return None;
         }
         let wait = self.next_at.saturating_duration_since(now);
@@ -122,13 +142,25 @@ impl Reads {
         Ok(Ok(()))
     }
 
-    /// For what must be said to the provider and cannot be parked: waits shortly, then goes.
-    pub(crate) async fn token_or_go(&self, pool: &PgPool, run: &Run) {
-        match self.token(pool, run).await {
-            Ok(Ok(())) => {}
-            Ok(Err(wait)) => tokio::time::sleep(wait.min(SHORT)).await,
-            Err(error) => tracing::warn!(error = error.error(), "no token for a call that cannot wait"),
+    /// For what must be said to the provider and cannot be parked: waits shortly, then goes, and the others wait for it.
+    pub(crate) async fn token_or_go(&self, pool: &PgPool) {
+        let wait = match self.short_wait(pool).await {
+            Ok(Ok(())) => return,
+            Ok(Err(wait)) => wait,
+            Err(error) => {
+                return tracing::warn!(error = error.error(), "no token for a call that cannot wait");
+            }
+        };
+        tokio::time::sleep(wait.min(SHORT)).await;
+        counter!(names::LIMIT_TOKENS, "provider" => self.provider, "class" => "other").increment(1);
+        if let Err(error) = self.owe(pool).await {
+            tracing::warn!(error = error.error(), "the others do not know of a call that could not wait");
         }
+    }
+
+    async fn owe(&self, pool: &PgPool) -> Result<(), Failure> {
+        let mut conn = pool.acquire().await?;
+        Ok(reads::owe(&mut conn, self.provider).await?)
     }
 
     /// A token for a call that is under way: half a list is worth nothing, so it is waited for longer.
@@ -153,7 +185,7 @@ impl Reads {
         if let Some(wait) = purse.take(now) {
             return Ok(Ok(wait));
         }
-        if purse.left > 0 && now < purse.dies_at {
+        if purse.left > 0 {
             return Ok(Err(purse.next_at.saturating_duration_since(now)));
         }
         if now < purse.none_before {
@@ -215,11 +247,26 @@ mod tests {
     }
 
     #[test]
-    fn hoarded_tokens_die() {
-        let (mut purse, answered) = filled(3, Duration::ZERO);
+    fn hoarded_tokens_die_one_by_one() {
+        let (mut purse, answered) = filled(50, Duration::ZERO);
         assert!(purse.take(answered).is_some());
-        assert_eq!(purse.take(answered + 3 * STEP + LATE), None);
-        assert_eq!(purse.wanted(), 1, "fewer were needed");
+        // Those of the first 200 ms are dead by then, as seen from the question.
+        let late = answered + LATE + Duration::from_millis(200);
+        let burst = std::iter::from_fn(|| purse.take(late).filter(Duration::is_zero)).count();
+        assert_eq!(burst, 39);
+        assert_eq!(purse.take(late + LATE), None);
+        assert_eq!(purse.wanted(), 40, "so many were used");
+    }
+
+    #[test]
+    fn a_purse_that_nobody_used_up_shrinks() {
+        let (mut purse, answered) = filled(8, Duration::ZERO);
+        assert!(purse.take(answered).is_some());
+        assert!(purse.take(answered).is_some());
+        assert_eq!(purse.wanted(), 2);
+        purse.clear(answered + 8 * STEP + LATE);
+        assert_eq!(purse.left, 0);
+        assert_eq!(purse.wanted(), 2, "they died, nobody wanted them");
     }
 
     #[test]

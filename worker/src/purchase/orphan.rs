@@ -204,7 +204,7 @@ async fn look_after(
                 "could not call an orphan off"
             );
         }
-        ctx.reads.token_or_go(&ctx.pool, run).await;
+        ctx.reads.token_or_go(&ctx.pool).await;
         crash_point!(OrphanCanceled);
         last = meter::call("get", ctx.replicate.get(external_id)).await.ok();
     }

@@ -29,7 +29,7 @@ pub(super) async fn call_off(
         return;
     };
     tracing::error!(prediction_id = %row.id, external_id, "it outlives its deadline, calling it off");
-    ctx.reads.token_or_go(&ctx.pool, run).await;
+    ctx.reads.token_or_go(&ctx.pool).await;
     if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {
         tracing::warn!(
             external_id,

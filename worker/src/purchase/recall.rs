@@ -84,7 +84,7 @@ async fn submitted(ctx: &Context, run: &Run, order: &Order, row: &PredictionRow)
         tracing::warn!(prediction_id = %row.id, error = &error as &dyn std::error::Error, "could not call it off");
     }
     crash_point!(RecallSent);
-    ctx.reads.token_or_go(&ctx.pool, run).await;
+    ctx.reads.token_or_go(&ctx.pool).await;
     let found = match meter::call("get", ctx.replicate.get(external_id)).await {
         Ok(found) => found,
         Err(error) if error.status() == Some(404) && is_forgotten(order, row) => {

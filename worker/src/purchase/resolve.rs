@@ -81,7 +81,7 @@ pub(super) async fn resolve(
         crash_point!(Adopted);
         for other in others {
             tracing::error!(prediction_id = %row.id, external_id = other.id, "a second prediction bears the same mark, canceling it");
-            ctx.reads.token_or_go(&ctx.pool, run).await;
+            ctx.reads.token_or_go(&ctx.pool).await;
             if let Err(error) = meter::call("cancel", ctx.replicate.cancel(&other.id)).await {
                 tracing::error!(
                     external_id = other.id,

@@ -199,7 +199,7 @@ async fn record(
 /// The row was settled without this run, so nobody wants what it bought. Should this fail, the sweep for orphans does it.
 async fn call_off(ctx: &Context, run: &Run, id: Uuid, external_id: &str) {
     tracing::error!(prediction_id = %id, external_id, "this row was settled without us: calling the prediction off");
-    ctx.reads.token_or_go(&ctx.pool, run).await;
+    ctx.reads.token_or_go(&ctx.pool).await;
     if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {
         tracing::error!(external_id, error = &error as &dyn std::error::Error, "could not call it off");
     }

@@ -109,7 +109,7 @@ async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Re
                     "paid but lost: the output is gone and there is no id to ask for",
                 ));
             };
-            ctx.reads.token_or_go(&ctx.pool, run).await;
+            ctx.reads.token_or_go(&ctx.pool).await;
             let now = ctx.replicate.get(external_id).await?;
             crash_point!(OutputAskedAgain);
             match now.output_urls().first() {

@@ -6,7 +6,6 @@ use serde_json::json;
 use spool_db::limits::breaker::{self, By, Kind};
 use spool_db::limits::line::{self, Ask, Place};
 use spool_db::limits::plan::{Moment, Turn};
-use spool_db::limits::reads::{self, Tokens};
 use spool_db::limits::standing::{self, Class, Standing};
 use spool_db::limits::{self, WHOLE_ACCOUNT, feedback, obstacles};
 use spool_db::predictions::{self, Slot};
@@ -340,41 +339,6 @@ async fn only_an_operator_closes_what_an_operator_opened(pool: PgPool) {
     assert!(breaker::close(&mut conn, PROVIDER, WHOLE_ACCOUNT).await.unwrap());
     assert!(!breaker::close(&mut conn, PROVIDER, WHOLE_ACCOUNT).await.unwrap());
     assert!(took(&mut conn, &ask(1, job)).await);
-}
-
-#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
-async fn chunks_of_reads_do_not_overlap(pool: PgPool) {
-    let takers: Vec<_> = (0..8)
-        .map(|_| {
-            let pool = pool.clone();
-            tokio::spawn(async move {
-                let mut tx = pool.begin().await.unwrap();
-                let tokens = reads::take(&mut tx, PROVIDER, 10).await.unwrap();
-                let now = limits::now(&mut tx).await.unwrap();
-                tx.commit().await.unwrap();
-                (now, tokens)
-            })
-        })
-        .collect();
-    let (mut begins, mut refused) = (Vec::new(), 0);
-    for taker in takers {
-        match taker.await.unwrap() {
-            (now, Tokens::Chunk(chunk)) => begins.push(now + chunk.starts_in),
-            (_, Tokens::Later(_)) => refused += 1,
-            (_, Tokens::Unlimited) => panic!("3000 a minute"),
-        }
-    }
-    begins.sort_unstable();
-    // 3000 a minute: ten take 0.2 s. The first may begin a little early, and clocks are read a little later than chunks are cut.
-    let whole = *begins.last().unwrap() - begins[0];
-    let least = chrono::TimeDelta::milliseconds(200 * (begins.len() as i64 - 1) - 250 - 50);
-    assert!(whole >= least, "{} chunks begin within {whole}", begins.len());
-    assert!(refused > 0 || begins.len() == 8);
-    let mut conn = pool.acquire().await.unwrap();
-    feedback::reads_throttled(&mut conn, PROVIDER, Duration::from_secs(30)).await.unwrap();
-    assert!(
-        matches!(reads::take(&mut conn, PROVIDER, 1).await.unwrap(), Tokens::Later(rest) if rest > Duration::from_secs(20))
-    );
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]

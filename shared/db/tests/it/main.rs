@@ -33,6 +33,7 @@ mod limits_cost;
 mod limits_gap;
 #[cfg(test)]
 mod limits_plan;
+mod limits_reads;
 #[cfg(test)]
 mod memo;
 #[cfg(test)]
