@@ -34,6 +34,14 @@ pub(crate) struct Backlog {
     pub(crate) blocked: u32,
 }
 
+/// How the tasks of a database of Spool have ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ends {
+    pub(crate) done: i64,
+    /// Begun more than once.
+    pub(crate) again: i64,
+}
+
 /// One server, and the databases of this run on it.
 pub(crate) struct Server {
     options: PgConnectOptions,
@@ -134,6 +142,18 @@ impl Server {
         let count = sqlx::query_scalar(sql).bind(name).fetch_one(&mut conn).await?;
         conn.close().await?;
         Ok(count)
+    }
+
+    /// How many tasks have ended, each counted once, and how many of them began more than once.
+    pub(crate) async fn ends(&self, name: &str) -> Result<Ends, BoxError> {
+        let mut conn = PgConnection::connect(&self.url(name)).await?;
+        let sql = "select count(distinct id) filter (where state = 5), count(*) filter (where attempt > 1), count(*) from queue.task_history";
+        let (done, again, rows): (i64, i64, i64) = sqlx::query_as(sql).fetch_one(&mut conn).await?;
+        conn.close().await?;
+        if rows != done {
+            return Err(format!("{rows} ends of {done} tasks that succeeded").into());
+        }
+        Ok(Ends { done, again })
     }
 
     /// A transaction that still sees the database as it is now.

@@ -93,6 +93,9 @@ impl Queue {
                 curves::run(bench, spool).await;
             }
             recovery::run(bench, &sides).await;
+            if let Some(spool) = spool {
+                recovery::cut_off(bench, spool).await;
+            }
         }
         compare::run(bench, &sides, &works, 2..=self.rounds, &mut given_up).await;
         Ok(())
