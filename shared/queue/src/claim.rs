@@ -42,7 +42,7 @@ pub(crate) const DEADLINE_SLACK: Duration = Duration::from_secs(15);
 /// What a claim brought.
 #[derive(Debug)]
 pub(crate) struct Claims {
-    pub(crate) claims: Vec<Claim>,
+    pub(crate) taken: Vec<Claim>,
     /// The queue's rate allows more after this long.
     pub(crate) again: Option<Duration>,
     /// The place of the last of them in the queue.
@@ -87,7 +87,7 @@ impl Claims {
     fn of(rows: Vec<Row>, worker: WorkerId, again: Option<Duration>) -> Self {
         let places = rows.iter().map(|row| Place { rank: row.rank, id: row.id });
         let last = places.reduce(|last, place| if place > last { place } else { last });
-        Self { claims: rows.into_iter().map(|row| row.claim(worker)).collect(), again, last }
+        Self { taken: rows.into_iter().map(|row| row.claim(worker)).collect(), again, last }
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn sweep(ctx: &Context, run: &Run) -> Result<Swept, Failure> {
         if !may_ask(ctx, run).await? {
             break;
         }
-        look_after(ctx, run, &external_id, &model, by_id.get(external_id.as_str()).copied()).await?;
+        look_after(ctx, &external_id, &model, by_id.get(external_id.as_str()).copied()).await?;
     }
     Ok(swept)
 }
@@ -190,7 +190,6 @@ async fn call_off(ctx: &Context, candidate: &Candidate<'_>) -> Result<bool, Fail
 /// Until it has ended it is told to stop; then its cost is written down.
 async fn look_after(
     ctx: &Context,
-    run: &Run,
     external_id: &str,
     model: &str,
     listed: Option<&Prediction>,

@@ -6,7 +6,6 @@ use crate::context::Context;
 use crate::crash::crash_point;
 use crate::meter;
 use spool_db::predictions::PredictionRow;
-use spool_queue::Run;
 use std::time::Duration;
 
 /// The deadline counts from the creation, and the end takes a while to show.
@@ -18,13 +17,7 @@ fn is_overdue(order: &Order, submitted_for: Duration) -> bool {
 }
 
 /// Asks the provider to stop it, again at each look until it does.
-pub(super) async fn call_off(
-    ctx: &Context,
-    run: &Run,
-    order: &Order,
-    row: &PredictionRow,
-    submitted_for: Duration,
-) {
+pub(super) async fn call_off(ctx: &Context, order: &Order, row: &PredictionRow, submitted_for: Duration) {
     let Some(external_id) = row.external_id.as_deref().filter(|_| is_overdue(order, submitted_for)) else {
         return;
     };

@@ -65,7 +65,7 @@ pub(super) async fn poll(
         PredictionStatus::Canceled => PredictionState::Canceled,
         PredictionStatus::Aborted => PredictionState::Aborted,
         PredictionStatus::Starting | PredictionStatus::Processing | PredictionStatus::Unknown => {
-            overdue::call_off(ctx, run, order, row, submitted_for).await;
+            overdue::call_off(ctx, order, row, submitted_for).await;
             let mut tx = ctx.pool.begin().await?;
             predictions::polled(&mut tx, row.id).await?;
             crash_point!(LookUncommitted);

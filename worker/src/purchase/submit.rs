@@ -154,7 +154,7 @@ async fn record(
             let done = run.commit(tx, park(first_look, "rendering")).await;
             crash_point!(SubmitRecorded);
             if !ours {
-                call_off(ctx, run, id, &external_id).await;
+                call_off(ctx, id, &external_id).await;
             }
             return Ok(done?);
         }
@@ -197,7 +197,7 @@ async fn record(
 }
 
 /// The row was settled without this run, so nobody wants what it bought. Should this fail, the sweep for orphans does it.
-async fn call_off(ctx: &Context, run: &Run, id: Uuid, external_id: &str) {
+async fn call_off(ctx: &Context, id: Uuid, external_id: &str) {
     tracing::error!(prediction_id = %id, external_id, "this row was settled without us: calling the prediction off");
     ctx.reads.token_or_go(&ctx.pool).await;
     if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {

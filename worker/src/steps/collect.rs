@@ -51,7 +51,7 @@ impl Handler for Collect {
         }
         let workspace = Workspace::new(ctx)?;
         let path = workspace.path("output");
-        if let Err(failure) = traces::during("download", fetch(ctx, &run, &row, &path)).await {
+        if let Err(failure) = traces::during("download", fetch(ctx, &row, &path)).await {
             return gone(ctx, &run, &row, failure).await;
         }
         crash_point!(Downloaded);
@@ -94,7 +94,7 @@ async fn gone(ctx: &Context, run: &Run, row: &PredictionRow, failure: Failure) -
     Ok(run.commit(tx, failure).await?)
 }
 
-async fn fetch(ctx: &Context, run: &Run, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
+async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
     let url = row.output_url.as_deref().unwrap_or_default();
     match download::fetch(&ctx.fetch, url, path, LIMIT).await {
         Ok(downloaded) => {

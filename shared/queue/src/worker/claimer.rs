@@ -34,7 +34,7 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         let wanted = 1 + more.as_ref().map_or(0, tokio::sync::SemaphorePermit::num_permits);
         let started = Instant::now();
         let from = cursor.place(started);
-        let Claims { claims, again, last } = match claim_once(&core, &lane, from, wanted).await {
+        let Claims { taken: claims, again, last } = match claim_once(&core, &lane, from, wanted).await {
             Ok(claims) => claims,
             Err(error) => {
                 drop((first, more));
