@@ -46,7 +46,7 @@ fn serve(args: &ServeArgs, older: &[String]) -> ExitCode {
         Ok(traces) => traces,
         Err(error) => return complain(&error, ExitCode::from(BAD_SETTINGS)),
     };
-    logging::init(args.log_format, &traces);
+    let _lines = logging::init(args.log_format, &traces);
     aliases::name_them(older);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,

@@ -136,7 +136,7 @@ fn told(error: &(dyn Error + 'static)) -> String {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::init(arguments.log_format, &Traces::off());
+    let _lines = logging::init(arguments.log_format, &Traces::off());
     match execute(arguments.command).await {
         Ok(code) => code,
         Err(error) => {

@@ -55,7 +55,7 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(cli.log_format, &Traces::off());
+    let _lines = logging::init(cli.log_format, &Traces::off());
     let stop = lifeline::watch();
     rustls::crypto::ring::default_provider().install_default().ok();
     match run(cli, stop).await {

@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
             return ExitCode::from(BAD_SETTINGS);
         }
     };
-    logging::init(config.log_format, &traces);
+    let _lines = logging::init(config.log_format, &traces);
     aliases::name_them(&applied.notes);
     if let Err(error) = config.check() {
         writeln!(std::io::stderr(), "spool-worker: {error}").ok();

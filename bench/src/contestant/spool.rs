@@ -14,7 +14,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::told::Told;
+use super::told::{Telemetry, Told};
 use super::{Action, Answer, BATCH, Began, CLIENTS, Clock, Config, Orders, load, say};
 use crate::{
     database::{is_drained, pool},
@@ -190,11 +190,9 @@ async fn drain(url: &str, orders: &Orders) -> Result<Answer, BoxError> {
     let done = Arc::new(AtomicUsize::new(0));
     let pool = pool(url, 4).await?;
     let mut builder = WorkerBuilder::new("bench", pool.clone());
+    let _lines = orders.telemetry.map(Telemetry::install).transpose()?;
     builder = match orders.telemetry {
-        Some(telemetry) => {
-            telemetry.install()?;
-            builder.handler(Told(Arc::clone(&done)))
-        }
+        Some(_) => builder.handler(Told(Arc::clone(&done))),
         None => builder.handler(Noop(Arc::clone(&done))),
     };
     if orders.config == Config::Tuned {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use spool_queue::{Done, Failure, Handler, Run};
 use spool_telemetry::{
-    logging::{self, LogFormat},
+    logging::{self, Kept, LogFormat},
     metrics, redact,
     traces::{self, Kind, Past, TraceArgs, Traces},
 };
@@ -49,11 +49,13 @@ impl Telemetry {
         }
     }
 
+    /// What it returns is to be held as long as lines are written.
+    ///
     /// # Errors
     /// When traces cannot be made.
-    pub(super) fn install(self) -> Result<(), BoxError> {
+    pub(super) fn install(self) -> Result<Option<Kept>, BoxError> {
         if self == Self::Off {
-            return Ok(());
+            return Ok(None);
         }
         let installed = metrics::install();
         tokio::spawn(async move {
@@ -63,16 +65,15 @@ impl Telemetry {
                 std::hint::black_box(installed.render());
             }
         });
-        match self {
-            Self::Off | Self::Metrics => {}
-            Self::Both => logging::init(LogFormat::Json, &Traces::off()),
+        Ok(match self {
+            Self::Off | Self::Metrics => None,
+            Self::Both => Some(logging::init(LogFormat::Json, &Traces::off())),
             Self::Traces => {
                 rustls::crypto::ring::default_provider().install_default().ok();
                 let nowhere = TraceArgs { otlp_endpoint: Some(NO_COLLECTOR.to_owned()) };
-                logging::init(LogFormat::Json, &Traces::start(&nowhere, "spool-bench")?);
+                Some(logging::init(LogFormat::Json, &Traces::start(&nowhere, "spool-bench")?))
             }
-        }
-        Ok(())
+        })
     }
 }
 

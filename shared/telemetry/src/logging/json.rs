@@ -1,53 +1,38 @@
 //! A line as one flat JSON object.
 
 use serde::Serialize;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing::Level;
 
-use super::lines::Line;
 use super::values::Value;
 
-/// The line of an attempt is a little shorter.
-const USUAL_BYTES: usize = 512;
-
-pub(super) fn of(line: &Line<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(USUAL_BYTES);
+/// Opens it with what every line has.
+pub(super) fn begin(out: &mut Vec<u8>, now: &str, level: Level, target: &str, message: &str) {
     out.extend_from_slice(b"{\"timestamp\":");
-    put(&mut out, now().as_str());
-    for (name, value) in [("level", line.level.as_str()), ("target", line.target), ("message", line.message)]
-    {
-        key(&mut out, name);
-        put(&mut out, value);
+    put(out, now);
+    for (name, value) in [("level", level.as_str()), ("target", target), ("message", message)] {
+        field(out, name, Value::Text(value));
     }
-    for (name, value) in &line.fields {
-        key(&mut out, name);
-        match value {
-            Value::Text(value) => put(&mut out, value.as_str()),
-            Value::Int(value) => put(&mut out, value),
-            Value::Uint(value) => put(&mut out, value),
-            // JSON has no infinity: it is null.
-            Value::Float(value) => put(&mut out, value),
-            Value::Bool(value) => put(&mut out, value),
-        }
-    }
-    out.extend_from_slice(b"}\n");
-    out
 }
 
-/// The time of the line, UTC.
-pub(super) fn now() -> String {
-    let mut text = String::with_capacity(32);
-    SystemTime.format_time(&mut Writer::new(&mut text)).ok();
-    text
-}
-
-fn key(out: &mut Vec<u8>, name: &str) {
+pub(super) fn field(out: &mut Vec<u8>, name: &str, value: Value<&str>) {
     out.push(b',');
     put(out, name);
     out.push(b':');
+    match value {
+        Value::Text(value) => put(out, value),
+        Value::Int(value) => put(out, &value),
+        Value::Uint(value) => put(out, &value),
+        // JSON has no infinity: it is null.
+        Value::Float(value) => put(out, &value),
+        Value::Bool(value) => put(out, &value),
+    }
 }
 
-fn put(out: &mut Vec<u8>, value: impl Serialize) {
+pub(super) fn end(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"}\n");
+}
+
+fn put<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     // Writing to memory cannot fail, and text and numbers are JSON.
-    serde_json::to_writer(out, &value).ok();
+    serde_json::to_writer(out, value).ok();
 }

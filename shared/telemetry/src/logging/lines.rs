@@ -1,15 +1,17 @@
 //! Turns each event into one line: what it says, and what the spans around it know (`job_id`, `request_id`). The innermost word on
 //! a name counts.
 
+use std::cell::RefCell;
 use std::io::Write;
 
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::moment::Moment;
+use super::outlet::Outlet;
 use super::values::{Value, Values};
 use super::{json, text};
 
@@ -20,34 +22,83 @@ pub(super) enum Shape {
     Text { colour: bool },
 }
 
-/// One line, before it has a shape.
-pub(super) struct Line<'a> {
-    pub(super) level: Level,
-    pub(super) target: &'a str,
-    pub(super) message: &'a str,
-    pub(super) fields: Vec<(&'static str, &'a Value)>,
-}
-
 /// Writes the lines of a process.
 pub(super) struct Lines<W> {
     shape: Shape,
-    out: W,
+    outlet: Outlet<W>,
+}
+
+/// What a thread makes its lines with: they come by the thousand, and memory is not asked for each time.
+#[derive(Default)]
+struct Desk {
+    moment: Moment,
+    own: Values,
+    told: Vec<&'static str>,
+    line: Vec<u8>,
+}
+
+thread_local! {
+    static DESK: RefCell<Desk> = RefCell::default();
 }
 
 impl<W> Lines<W> {
-    pub(super) fn new(shape: Shape, out: W) -> Self {
-        Self { shape, out }
+    pub(super) const fn new(shape: Shape, outlet: Outlet<W>) -> Self {
+        Self { shape, outlet }
+    }
+
+    /// Puts the line of an event together on the desk.
+    fn make<S>(&self, desk: &mut Desk, event: &Event<'_>, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let Desk { moment, own, told, line } = desk;
+        own.clear();
+        told.clear();
+        line.clear();
+        event.record(own);
+        let (now, level) = (moment.now(), *event.metadata().level());
+        let target = own.target().unwrap_or(event.metadata().target());
+        match self.shape {
+            Shape::Json => json::begin(line, now, level, target, own.message()),
+            Shape::Text { colour } => text::begin(line, now, level, own.message(), colour),
+        }
+        self.add(line, told, own);
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(values) = span.extensions().get::<Values>() {
+                self.add(line, told, values);
+            }
+        }
+        match self.shape {
+            Shape::Json => json::end(line),
+            Shape::Text { .. } => text::end(line),
+        }
+    }
+
+    fn add(&self, line: &mut Vec<u8>, told: &mut Vec<&'static str>, values: &Values) {
+        for (name, value) in values.fields() {
+            if !told.contains(&name) {
+                told.push(name);
+                self.add_field(line, name, value);
+            }
+        }
+    }
+
+    fn add_field(&self, line: &mut Vec<u8>, name: &str, value: Value<&str>) {
+        match self.shape {
+            Shape::Json => json::field(line, name, value),
+            Shape::Text { colour } => text::field(line, name, value, colour),
+        }
     }
 }
 
 impl<S, W> Layer<S> for Lines<W>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
-    W: for<'w> MakeWriter<'w> + 'static,
+    W: Write + Send + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
-        let mut values = Values::default();
+        let mut values = Values::for_fields(attributes.fields().len());
         attributes.record(&mut values);
         span.extensions_mut().insert(values);
     }
@@ -60,30 +111,16 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut own = Values::default();
-        event.record(&mut own);
-        let spans: Vec<_> = context.event_scope(event).into_iter().flatten().collect();
-        let extensions: Vec<_> = spans.iter().map(|span| span.extensions()).collect();
-        let around = extensions.iter().filter_map(|extensions| extensions.get::<Values>());
-        let mut fields: Vec<(&'static str, &Value)> = Vec::with_capacity(16);
-        for (name, value) in std::iter::once(&own).chain(around).flat_map(|values| &values.fields) {
-            if !fields.iter().any(|(known, _)| known == name) {
-                fields.push((name, value));
-            }
+        let is_urgent = *event.metadata().level() <= Level::WARN;
+        let write = |desk: &mut Desk| {
+            self.make(desk, event, &context);
+            self.outlet.line(&desk.line, is_urgent);
+        };
+        // A value may say something itself while it is told, and a thread that ends has no desk any more.
+        let is_written = DESK.try_with(|desk| desk.try_borrow_mut().map(|mut desk| write(&mut desk)).is_ok());
+        if !is_written.unwrap_or(false) {
+            write(&mut Desk::default());
         }
-        let metadata = event.metadata();
-        let line = Line {
-            level: *metadata.level(),
-            target: own.target.as_deref().unwrap_or(metadata.target()),
-            message: own.message.as_deref().unwrap_or_default(),
-            fields,
-        };
-        let text = match self.shape {
-            Shape::Json => json::of(&line),
-            Shape::Text { colour } => text::of(&line, colour).into_bytes(),
-        };
-        // One write a line, so that lines of threads do not mix. Who cannot write a log line has nobody to tell.
-        self.out.make_writer().write_all(&text).ok();
     }
 }
 
@@ -110,8 +147,7 @@ mod tests {
 
     fn lines(shape: Shape, act: impl FnOnce()) -> Vec<String> {
         let kept = Kept::default();
-        let out = kept.clone();
-        let layer = Lines::new(shape, move || out.clone());
+        let layer = Lines::new(shape, Outlet::at_once(kept.clone()));
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), act);
         let bytes = kept.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()

@@ -7,6 +7,8 @@ mod each_time;
 mod json;
 mod level;
 mod lines;
+mod moment;
+mod outlet;
 mod text;
 mod values;
 
@@ -19,8 +21,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::redact;
 use crate::traces::Traces;
 use lines::{Lines, Shape};
+use outlet::Outlet;
 
 pub use level::{BadFilter, change, check, follow};
+pub use outlet::Kept;
 
 /// How a log line looks. Every program takes it as `SPOOL_LOG_FORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -45,22 +49,26 @@ impl LogFormat {
 }
 
 /// Installs the log subscriber of this process, and the spans of its traces. A second call changes nothing, so tests may call it
-/// freely.
+/// freely. What it returns is to be held until the program ends.
 ///
 /// A `RUST_LOG` that cannot be parsed is reported as the first log line, and the default filter holds.
-pub fn init(format: LogFormat, traces: &Traces) {
+pub fn init(format: LogFormat, traces: &Traces) -> Kept {
     redact::keep_out_environment();
     let shape = format.shape(std::io::stderr().is_terminal());
     let (filter, switch, bad_filter) = level::at_start();
-    let lines = Lines::new(shape, std::io::stderr).with_filter(filter);
+    let outlet = Outlet::at_once(std::io::stderr());
+    let lines = Lines::new(shape, outlet.again()).with_filter(filter);
     let installed = tracing_subscriber::registry().with(lines).with(traces.layer()).try_init();
-    if installed.is_ok() {
-        level::keep(switch);
-        tell_panics();
-        if let Some(error) = bad_filter {
-            tracing::warn!(%error, "RUST_LOG cannot be read and is ignored");
-        }
+    if installed.is_err() {
+        return Kept::nothing();
     }
+    level::keep(switch);
+    tell_panics();
+    if let Some(error) = bad_filter {
+        tracing::warn!(%error, "RUST_LOG cannot be read and is ignored");
+    }
+    // A person at a terminal sees each line when it is made, beside what the program says otherwise.
+    if shape == Shape::Json { outlet.keep() } else { Kept::nothing() }
 }
 
 /// A panic is a line like any other: its words may repeat what a caller sent.

@@ -1,35 +1,42 @@
 //! A line for people: time, level, words, then `name=value`.
 
-use std::fmt::Write;
+use std::borrow::Cow;
+use std::io::Write;
 
 use tracing::Level;
 
-use super::json::now;
-use super::lines::Line;
 use super::values::Value;
 
 const DIM: &str = "\x1b[2m";
 const PLAIN: &str = "\x1b[0m";
 
-pub(super) fn of(line: &Line<'_>, colour: bool) -> String {
-    let (dim, plain) = if colour { (DIM, PLAIN) } else { ("", "") };
-    let level = if colour { colour_of(line.level) } else { "" };
-    let mut out = String::with_capacity(160);
-    // Writing to a string cannot fail.
-    write!(out, "{dim}{}{plain} {level}{:>5}{plain} {}", now(), line.level, one_line(line.message)).ok();
-    for (name, value) in &line.fields {
-        write!(out, " {dim}{name}={plain}").ok();
-        match value {
-            Value::Text(text) if is_bare(text) => out.push_str(text),
-            Value::Text(text) => write!(out, "{text:?}").unwrap_or_default(),
-            Value::Int(number) => write!(out, "{number}").unwrap_or_default(),
-            Value::Uint(number) => write!(out, "{number}").unwrap_or_default(),
-            Value::Float(number) => write!(out, "{number:.1}").unwrap_or_default(),
-            Value::Bool(yes) => write!(out, "{yes}").unwrap_or_default(),
-        }
+/// Of a line with or without colours.
+const fn marks(colour: bool) -> (&'static str, &'static str) {
+    if colour { (DIM, PLAIN) } else { ("", "") }
+}
+
+// Writing to memory cannot fail.
+pub(super) fn begin(out: &mut Vec<u8>, now: &str, level: Level, message: &str, colour: bool) {
+    let (dim, plain) = marks(colour);
+    let paint = if colour { colour_of(level) } else { "" };
+    write!(out, "{dim}{now}{plain} {paint}{level:>5}{plain} {}", one_line(message)).ok();
+}
+
+pub(super) fn field(out: &mut Vec<u8>, name: &str, value: Value<&str>, colour: bool) {
+    let (dim, plain) = marks(colour);
+    write!(out, " {dim}{name}={plain}").ok();
+    match value {
+        Value::Text(text) if is_bare(text) => out.extend_from_slice(text.as_bytes()),
+        Value::Text(text) => write!(out, "{text:?}").unwrap_or_default(),
+        Value::Int(number) => write!(out, "{number}").unwrap_or_default(),
+        Value::Uint(number) => write!(out, "{number}").unwrap_or_default(),
+        Value::Float(number) => write!(out, "{number:.1}").unwrap_or_default(),
+        Value::Bool(yes) => write!(out, "{yes}").unwrap_or_default(),
     }
-    out.push('\n');
-    out
+}
+
+pub(super) fn end(out: &mut Vec<u8>) {
+    out.push(b'\n');
 }
 
 fn colour_of(level: Level) -> &'static str {
@@ -43,13 +50,13 @@ fn colour_of(level: Level) -> &'static str {
 }
 
 /// Control characters could write lines of their own, or move the cursor.
-fn one_line(text: &str) -> String {
+fn one_line(text: &str) -> Cow<'_, str> {
     if text.contains(char::is_control) {
         text.chars()
             .flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] })
             .collect()
     } else {
-        text.to_owned()
+        Cow::Borrowed(text)
     }
 }
 

@@ -1,39 +1,80 @@
 //! The fields of a span or of a line. A text becomes a value only through [`crate::redact`].
 
+use std::borrow::Cow;
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::ops::Range;
 
 use tracing::field::{Field, Visit};
 
 use crate::redact;
 
 /// A value as it may be written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Text(String),
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value<T> {
+    Text(T),
     Int(i64),
     Uint(u64),
     Float(f64),
     Bool(bool),
 }
 
-impl Value {
-    pub(super) fn text(raw: &str) -> Self {
-        Self::Text(redact::text(raw).into_owned())
-    }
-}
+/// Where a text stands among those of its span or line.
+type Place = Range<usize>;
 
-/// What was recorded, in order; the last word on a name counts.
+/// What was recorded, in order; the last word on a name counts. All texts are one, because a process makes these for every attempt.
 #[derive(Debug, Default)]
 pub(super) struct Values {
-    pub(super) message: Option<String>,
-    /// Where a line of the `log` crate comes from.
-    pub(super) target: Option<String>,
-    pub(super) fields: Vec<(&'static str, Value)>,
+    texts: String,
+    message: Option<Place>,
+    target: Option<Place>,
+    fields: Vec<(&'static str, Value<Place>)>,
 }
 
+/// Enough for the texts of most spans.
+const USUAL_BYTES: usize = 96;
+
 impl Values {
-    fn set(&mut self, field: &Field, value: Value) {
+    /// With room for so many fields.
+    pub(super) fn for_fields(count: usize) -> Self {
+        Self {
+            texts: String::with_capacity(USUAL_BYTES),
+            fields: Vec::with_capacity(count),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn message(&self) -> &str {
+        self.message.clone().map_or("", |place| &self.texts[place])
+    }
+
+    /// Where a line of the `log` crate comes from.
+    pub(super) fn target(&self) -> Option<&str> {
+        self.target.clone().map(|place| &self.texts[place])
+    }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, Value<&str>)> {
+        self.fields.iter().map(|(name, value)| {
+            let value = match value {
+                Value::Text(place) => Value::Text(&self.texts[place.clone()]),
+                Value::Int(value) => Value::Int(*value),
+                Value::Uint(value) => Value::Uint(*value),
+                Value::Float(value) => Value::Float(*value),
+                Value::Bool(value) => Value::Bool(*value),
+            };
+            (*name, value)
+        })
+    }
+
+    /// Makes room for another line.
+    pub(super) fn clear(&mut self) {
+        self.texts.clear();
+        self.message = None;
+        self.target = None;
+        self.fields.clear();
+    }
+
+    fn set(&mut self, field: &Field, value: Value<Place>) {
         let name = field.name();
         match (name, value) {
             ("message", Value::Text(message)) => self.message = Some(message),
@@ -46,11 +87,22 @@ impl Values {
             },
         }
     }
+
+    /// What `write` adds to the texts is a value without what must not be said.
+    fn set_text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        let start = self.texts.len();
+        write(&mut self.texts);
+        if let Cow::Owned(clean) = redact::text(&self.texts[start..]) {
+            self.texts.truncate(start);
+            self.texts.push_str(&clean);
+        }
+        self.set(field, Value::Text(start..self.texts.len()));
+    }
 }
 
 impl Visit for Values {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, Value::text(value));
+        self.set_text(field, |texts| texts.push_str(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -69,9 +121,9 @@ impl Visit for Values {
         self.set(field, Value::Bool(value));
     }
 
-    fn record_error(&mut self, field: &Field, error: &(dyn Error + 'static)) {
-        let mut chain = error.to_string();
-        let mut source = error.source();
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        let mut chain = value.to_string();
+        let mut source = value.source();
         while let Some(cause) = source {
             let cause_text = cause.to_string();
             if !chain.ends_with(&cause_text) {
@@ -80,10 +132,11 @@ impl Visit for Values {
             }
             source = cause.source();
         }
-        self.set(field, Value::text(&chain));
+        self.set_text(field, |texts| texts.push_str(&chain));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set(field, Value::text(&format!("{value:?}")));
+        // Writing to a string cannot fail, and a value that cannot be told says nothing.
+        self.set_text(field, |texts| write!(texts, "{value:?}").unwrap_or_default());
     }
 }
