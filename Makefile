@@ -78,7 +78,7 @@ openapi-check:
 	@$(TARGET)/debug/spool-api openapi | diff --brief - docs/openapi.json >/dev/null \
 	  || { echo "docs/openapi.json is not what the code says: run make openapi and commit"; exit 1; }
 
-bench: bootstrap ## Measure the queue beside raw SQL and other queues, and rewrite docs/benchmarks.md (25 minutes)
+bench: bootstrap ## Measure the queue beside raw SQL and other queues, and rewrite docs/benchmarks.md (half an hour)
 	cargo build --release --locked -p spool -p spool-bench
 	scripts/bench-peers.sh $(TARGET)/peers
 	$(BENCH) queue --peers $(TARGET)/peers --page docs/benchmarks.md

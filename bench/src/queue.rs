@@ -37,7 +37,7 @@ pub(crate) struct Queue {
     #[arg(long, default_value = "")]
     side: String,
     /// After so many minutes nothing new is begun; what is missing then says so.
-    #[arg(long, default_value_t = 22)]
+    #[arg(long, default_value_t = 27)]
     minutes: u64,
     /// Where the JSON file goes.
     #[arg(long, default_value = "bench/results")]
@@ -88,8 +88,8 @@ impl Queue {
         // After the first round, so that each figure is there at least once when time runs out.
         if !self.quick && self.only.is_empty() {
             compare::pickup_beside_backlog(bench, &sides).await;
+            under_load::run(bench, &sides).await;
             if let Some(spool) = spool {
-                under_load::run(bench, spool).await;
                 curves::run(bench, spool).await;
             }
             recovery::run(bench, &sides).await;

@@ -108,6 +108,10 @@ impl Side {
         }
     }
 
+    pub(crate) fn can_be_tuned(&self) -> bool {
+        self.tasks[3] > 0
+    }
+
     pub(crate) fn is_own(&self) -> bool {
         self.name == RAW || self.name == SPOOL
     }

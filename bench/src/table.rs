@@ -13,7 +13,7 @@ pub(crate) fn all(report: &Report) -> String {
     let mut text = String::new();
     let sections = [
         (Section::Compare, "Side by side"),
-        (Section::Load, "Latency under load (Spool)"),
+        (Section::Load, "Latency under load"),
         (Section::Growth, "Growth (Spool)"),
         (Section::Idle, "Idle workers (Spool)"),
         (Section::Recovery, "Recovery"),

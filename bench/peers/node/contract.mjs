@@ -6,6 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const CLIENTS = 16;
 const BATCH = 1000;
+// Of `load`: who sends, tasks of one call at most, and how many may be on their way without a rate.
+const SENDERS = 4;
+const LARGEST = 200;
+const OUTSTANDING = 4000;
 
 const payload = (job) => ({ job, scene: '0190f3a1-7c1e-7000-8000-0123456789ab' });
 const say = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -41,6 +45,8 @@ export async function run(connect) {
       config: { type: 'string', default: 'default' },
       'database-url': { type: 'string', default: process.env.DATABASE_URL },
       tasks: { type: 'string', default: '1000' },
+      rate: { type: 'string', default: '0' },
+      seconds: { type: 'string', default: '5' },
     },
   });
   const tasks = Number(values.tasks);
@@ -87,6 +93,34 @@ export async function run(connect) {
     }
     while (millis.length < tasks) await sleep(5);
     answer(tasks, started, cpu, millis);
+  } else if (action === 'load') {
+    // Open loop, as Spool's own: tasks are sent when they are due, and latency counts from then.
+    const rate = Number(values.rate);
+    const lasting = Number(values.seconds) * 1e3;
+    const millis = [];
+    let [sent, done] = [0, 0];
+    await peer.work(({ job }) => {
+      done += 1;
+      if (rate > 0) millis.push(performance.now() - started - (job / rate) * 1e3);
+    });
+    await sleep(1000);
+    cpu = cpuSeconds();
+    started = performance.now();
+    const sender = async () => {
+      while (performance.now() - started < lasting) {
+        const due = rate > 0 ? Math.floor(((performance.now() - started) / 1e3) * rate) : done + OUTSTANDING;
+        const [first, length] = [sent, Math.min(due - sent, LARGEST)];
+        if (length > 0) {
+          sent += length;
+          await peer.enqueueMany(Array.from({ length }, (_, index) => payload(first + index)));
+        } else {
+          await sleep(1);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: SENDERS }, sender));
+    while (done < sent) await sleep(2);
+    answer(sent, started, cpu, rate > 0 ? millis : undefined);
   } else if (action === 'hold') {
     let running = 0;
     await peer.work(() => {

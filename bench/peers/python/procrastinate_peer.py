@@ -17,6 +17,10 @@ import psycopg
 CLIENTS = 16
 BATCH = 1000
 SLOTS = 24
+# Of `load`: who sends, tasks of one call at most, and how many may be on their way without a rate.
+SENDERS = 4
+LARGEST = 200
+OUTSTANDING = 4000
 LEFT = "select count(*) from (select from procrastinate_jobs where status <> 'succeeded' limit 1) left_over"
 
 
@@ -44,10 +48,12 @@ def answer(tasks, started, cpu, millis=None):
 
 async def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("action", choices=["setup", "fill", "enqueue", "drain", "pickup", "hold"])
+    parser.add_argument("action", choices=["setup", "fill", "enqueue", "drain", "pickup", "hold", "load"])
     parser.add_argument("--config", choices=["default", "tuned"], default="default")
     parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"))
     parser.add_argument("--tasks", type=int, default=1000)
+    parser.add_argument("--rate", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=5)
     arguments = parser.parse_args()
     tasks = arguments.tasks
     app = procrastinate.App(
@@ -60,6 +66,9 @@ async def main():
     async def noop(job, scene):
         if arguments.action == "pickup":
             seen.append((time.monotonic() - sent[job]) * 1e3)
+            return
+        if arguments.action == "load" and arguments.rate > 0:
+            seen.append((time.monotonic() - started - job / arguments.rate) * 1e3)
             return
         seen.append(job)
         if arguments.action == "hold":
@@ -105,6 +114,29 @@ async def main():
             while len(seen) < tasks:
                 await asyncio.sleep(0.005)
             answer(tasks, started, cpu, seen)
+            worker.cancel()
+        elif arguments.action == "load":
+            # Open loop, as Spool's own: tasks are sent when they are due, and latency counts from then.
+            worker = work(SLOTS)
+            await asyncio.sleep(1)
+            cpu, started = time.process_time(), time.monotonic()
+            count = 0
+
+            async def sender():
+                nonlocal count
+                while (passed := time.monotonic() - started) < arguments.seconds:
+                    due = int(passed * arguments.rate) if arguments.rate > 0 else len(seen) + OUTSTANDING
+                    first, last = count, min(due, count + LARGEST)
+                    if last > first:
+                        count = last
+                        await noop.batch_defer_async(*(payload(job) for job in range(first, last)))
+                    else:
+                        await asyncio.sleep(0.001)
+
+            await asyncio.gather(*(sender() for _ in range(SENDERS)))
+            while len(seen) < count:
+                await asyncio.sleep(0.002)
+            answer(count, started, cpu, seen if arguments.rate > 0 else None)
             worker.cancel()
         else:
             await work(tasks)

@@ -17,6 +17,10 @@ use clap::{Parser, ValueEnum};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
+use load::Load;
+
+mod load;
+
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Clients that enqueue one by one.
@@ -32,6 +36,7 @@ pub enum Action {
     Drain,
     Pickup,
     Hold,
+    Load,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -49,6 +54,12 @@ pub struct Arguments {
     pub database_url: String,
     #[arg(long, default_value_t = 1000)]
     pub tasks: usize,
+    /// Tasks a second of `load`; 0: as much as goes through.
+    #[arg(long, default_value_t = 0)]
+    pub rate: usize,
+    /// Of `load`.
+    #[arg(long, default_value_t = 5)]
+    pub seconds: u64,
 }
 
 impl Arguments {
@@ -78,6 +89,7 @@ enum Mode {
     Count(AtomicUsize),
     Stamp(Mutex<Vec<(u64, Instant)>>),
     Hold(AtomicUsize),
+    Load(Load),
 }
 
 impl Work {
@@ -94,6 +106,7 @@ impl Work {
                 say(&serde_json::json!({"started": started.fetch_add(1, Ordering::Relaxed) + 1}));
                 std::future::pending::<()>().await;
             }
+            Mode::Load(load) => load.done(job),
         }
     }
 
@@ -101,6 +114,7 @@ impl Work {
         match &*self.0 {
             Mode::Count(count) | Mode::Hold(count) => count.load(Ordering::Relaxed),
             Mode::Stamp(stamps) => stamps.lock().expect("no handler panics").len(),
+            Mode::Load(load) => load.count(),
         }
     }
 }
@@ -188,6 +202,20 @@ pub async fn run<P: Peer>() -> Outcome<()> {
             let stamps = stamps.lock().expect("no handler panics").clone();
             let millis = stamps.iter().map(|(job, at)| (*at - sent[*job as usize]).as_secs_f64() * 1e3);
             answer(tasks, started, cpu, Some(millis.collect()));
+            drop(working);
+        }
+        Action::Load => {
+            let work = Work(Arc::new(Mode::Load(Load::new(arguments.rate, arguments.seconds))));
+            let working = peer.work(work.clone(), None).await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let cpu = cpu_seconds();
+            let started = Instant::now();
+            let Mode::Load(load) = &*work.0 else { unreachable!("it was made so above") };
+            let sent = load.send(&peer).await?;
+            while work.done() < sent {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            answer(sent, started, cpu, (arguments.rate > 0).then(|| load.millis()));
             drop(working);
         }
         Action::Hold => {
