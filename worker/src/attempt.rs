@@ -100,7 +100,8 @@ impl Watch {
                 }
             },
             Err(failure) => {
-                let outcome = self.run.written().unwrap_or(tried(last || failure.is_final()));
+                let said = if failure.costs_attempt() { tried(last || failure.is_final()) } else { "parked" };
+                let outcome = self.run.written().unwrap_or(said);
                 end = End { outcome, class: Some(failure.class()), error: Some(failure.error()) };
             }
         }
@@ -118,7 +119,7 @@ impl Watch {
             };
         }
         match outcome {
-            "parked" => line!(debug),
+            "parked" if error.is_none() => line!(debug),
             "succeeded" | "canceled" | "handed_back" => line!(info),
             "failed" => line!(error),
             _ => line!(warn),

@@ -181,6 +181,7 @@ impl<H: Handler> Handler for Metered<H> {
             Ok(Done::Outcome(Outcome::Cancel { .. })) => "cancel",
             Ok(Done::Outcome(Outcome::Fail { .. })) => "fail",
             Err(failure) if failure.is_final() => "fail",
+            Err(failure) if !failure.costs_attempt() => "park",
             Ok(Done::Outcome(Outcome::Retry { .. })) | Err(_) => "retry",
         };
         counter!(names::STEPS, "kind" => H::KIND, "outcome" => outcome).increment(1);

@@ -103,7 +103,12 @@ impl From<Outcome> for Done {
     }
 }
 
-/// What a handler returns when something went wrong. Made from any error by `?`: then it is a retry by the kind's policy.
+/// Until a run that got no connection looks for one again: as many runs as wait for one would ask at once.
+const NO_CONNECTION: Duration = Duration::from_secs(5);
+
+/// What a handler returns when something went wrong. Made from any error by `?`: then it is a retry by the kind's policy. Only that a
+/// connection pool of sqlx had none free in time, alone or as the source of the error, costs no attempt: the task is parked for five
+/// seconds, since it is the worker that has too much to do, or Postgres that is away.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) class: String,
@@ -114,6 +119,7 @@ pub struct Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
     Retry(Option<Duration>),
+    Park(Duration),
     Fail,
 }
 
@@ -143,6 +149,11 @@ impl Failure {
         &self.error
     }
 
+    /// Whether it uses up an attempt; else the task is parked.
+    pub fn costs_attempt(&self) -> bool {
+        !matches!(self.how, How::Park(_))
+    }
+
     /// Whether it is final.
     pub fn is_final(&self) -> bool {
         self.how == How::Fail
@@ -157,7 +168,13 @@ impl fmt::Display for Failure {
 
 impl<E: Into<BoxError>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::retry(class_of::<E>(), error)
+        let error = error.into();
+        let failure = Self { class: class_of::<E>(), error: sentence(error.as_ref()), how: How::Retry(None) };
+        if no_connection(error.as_ref()) {
+            Self { how: How::Park(NO_CONNECTION), ..failure }
+        } else {
+            failure
+        }
     }
 }
 
@@ -166,6 +183,7 @@ impl From<Failure> for Outcome {
         let Failure { class, error, how } = failure;
         match how {
             How::Retry(after) => Self::Retry { after, class, error },
+            How::Park(delay) => Self::park_in(delay, error),
             How::Fail => Self::Fail { class, error },
         }
     }
@@ -181,6 +199,11 @@ fn class_of<E>() -> String {
         (Some(last), _) => last.to_owned(),
         _ => "error".to_owned(),
     }
+}
+
+fn no_connection(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.any(|cause| matches!(cause.downcast_ref(), Some(sqlx::Error::PoolTimedOut)))
 }
 
 fn sentence(error: &(dyn Error + 'static)) -> String {
@@ -213,6 +236,22 @@ mod tests {
         }
         let failure = fails().unwrap_err();
         assert_eq!((failure.class(), failure.error(), failure.is_final()), ("Outer", "outer: inner", false));
+        assert!(matches!(Outcome::from(failure), Outcome::Retry { after: None, .. }));
+    }
+
+    #[test]
+    fn that_there_was_no_connection_costs_no_attempt() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("could not read the task")]
+        struct Read(#[source] sqlx::Error);
+        for failure in
+            [Failure::from(sqlx::Error::PoolTimedOut), Failure::from(Read(sqlx::Error::PoolTimedOut))]
+        {
+            assert!(!failure.costs_attempt());
+            let why = failure.error().to_owned();
+            assert_eq!(Outcome::from(failure), Outcome::park_in(NO_CONNECTION, why));
+        }
+        let failure = Failure::from(Read(sqlx::Error::PoolClosed));
         assert!(matches!(Outcome::from(failure), Outcome::Retry { after: None, .. }));
     }
 
