@@ -1,5 +1,6 @@
 //! This process's part in the limits that all workers share: turns are given and reads are paced.
 
+mod line;
 mod pump;
 mod reads;
 

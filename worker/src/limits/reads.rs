@@ -1,13 +1,14 @@
 //! Before every read of the provider, each page of a list and each try of a look: a token of a chunk that this process took from the
 //! account's, spent evenly.
 
+use super::line::Line;
 use futures::future::BoxFuture;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use spool_db::limits::reads::{self, Chunk, Tokens};
 use spool_provider::client::FurtherReads;
-use spool_queue::{Failure, Run};
+use spool_queue::Failure;
 use spool_telemetry::names;
 use sqlx::PgPool;
 use std::num::NonZeroU32;
@@ -45,6 +46,7 @@ struct Purse {
     died: bool,
     /// There are none before.
     none_before: Instant,
+    line: Line,
 }
 
 impl Purse {
@@ -57,18 +59,20 @@ impl Purse {
             used: 0,
             died: false,
             none_before: now,
+            line: Line::new(now),
         }
     }
 
-    /// How many to ask for: what was used, and more if that was not enough.
+    /// How many to ask for: what was used, and a few more if that was not enough. What is not used is lost to the others.
     fn wanted(&self) -> u32 {
-        let wanted = if self.left == 0 && !self.died { self.used * 2 } else { self.used };
-        wanted.clamp(1, MOST)
+        let more = if self.left == 0 && !self.died { self.used / 4 + 1 } else { 0 };
+        (self.used + more).clamp(1, MOST)
     }
 
     /// The database's moments lie between the question and its answer. A token is not used before its moment, so it counts from the
     /// answer, and not after it died, so that counts from the question.
     fn fill(&mut self, chunk: Chunk, asked: Instant, answered: Instant) {
+        self.line.served(answered, self.used, chunk.step);
         *self = Self {
             left: chunk.tokens,
             next_at: answered + chunk.starts_in,
@@ -77,6 +81,7 @@ impl Purse {
             used: 0,
             died: false,
             none_before: answered,
+            line: self.line,
         };
     }
 
@@ -118,11 +123,12 @@ impl Reads {
         }
     }
 
-    /// Waits shortly for a token. `Err` says how long to park instead; tasks get different times, so that they come one by one.
-    pub(crate) async fn token(&self, pool: &PgPool, run: &Run) -> Result<Result<(), Duration>, Failure> {
-        let part = run.task_id().0.unsigned_abs() % 16;
-        let spread = |wait: Duration| wait.max(SHORT).mul_f64(1.0 + part as f64 / 8.0);
-        Ok(self.short_wait(pool).await?.map_err(spread))
+    /// Waits shortly for a token. `Err` says how long to park instead: each task gets a time of its own, so that they come one by one,
+    /// and no more of them than there are tokens.
+    pub(crate) async fn token(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
+        let Err(wait) = self.short_wait(pool).await? else { return Ok(Ok(())) };
+        let mut purse = self.purse.lock().await;
+        Ok(Err(purse.line.place(Instant::now(), wait.max(SHORT))))
     }
 
     async fn short_wait(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
@@ -243,7 +249,7 @@ mod tests {
         let (mut purse, answered) = filled(3, Duration::ZERO);
         let waits: Vec<_> = (0..4).map(|_| purse.take(answered)).collect();
         assert_eq!(waits, [Some(Duration::ZERO), Some(STEP), Some(2 * STEP), None]);
-        assert_eq!(purse.wanted(), 6, "it was not enough");
+        assert_eq!(purse.wanted(), 4, "it was not enough");
     }
 
     #[test]

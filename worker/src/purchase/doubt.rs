@@ -29,7 +29,7 @@ pub(super) async fn look(
     let claim = doubt::claim(&mut conn, row.id).await?;
     drop(conn);
     let Some((external_id, by)) = claim else { return Ok(park(IN_DOUBT_REST, WHY).into()) };
-    if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
+    if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
         return Ok(park(rest, WHY).into());
     }
     let objection = match meter::call("get", ctx.replicate.get(&external_id)).await {

@@ -61,7 +61,7 @@ enum Verdict {
 /// Looks once, and after the orphans of earlier looks.
 pub(crate) async fn sweep(ctx: &Context, run: &Run) -> Result<Swept, Failure> {
     let mut swept = Swept::default();
-    if !may_ask(ctx, run).await? {
+    if !may_ask(ctx).await? {
         return Ok(swept);
     }
     let since = ctx.clock.now() - WINDOW;
@@ -86,7 +86,7 @@ pub(crate) async fn sweep(ctx: &Context, run: &Run) -> Result<Swept, Failure> {
     drop(conn);
     let by_id: HashMap<&str, &Prediction> = listed.iter().map(|one| (one.id.as_str(), one)).collect();
     for (external_id, model) in open {
-        if !may_ask(ctx, run).await? {
+        if !may_ask(ctx).await? {
             break;
         }
         look_after(ctx, &external_id, &model, by_id.get(external_id.as_str()).copied()).await?;
@@ -95,8 +95,8 @@ pub(crate) async fn sweep(ctx: &Context, run: &Run) -> Result<Swept, Failure> {
 }
 
 /// A provider that asked for a pause, or is asked as much as it takes, is not asked by a sweep: the next one comes soon enough.
-async fn may_ask(ctx: &Context, run: &Run) -> Result<bool, Failure> {
-    Ok(ctx.reads.token(&ctx.pool, run).await?.is_ok())
+async fn may_ask(ctx: &Context) -> Result<bool, Failure> {
+    Ok(ctx.reads.token(&ctx.pool).await?.is_ok())
 }
 
 /// What of the list is ours and bound to no row.

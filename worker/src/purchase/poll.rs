@@ -39,7 +39,7 @@ pub(super) async fn poll(
     let submitted_for = Duration::from_secs_f64(row.submitted_for_s.unwrap_or_default().max(0.0));
     let rest = ctx.pace.rest(ctx, &row.provider, row.id, submitted_for, row.polls).await?;
     let overdue = submitted_for > Duration::from_secs(order.model.cancel_after_s.into()) + KEPT;
-    if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
+    if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
         return Ok(park(rest, "waiting for the provider's rate of reads").into());
     }
     let look = meter::call("get", ctx.replicate.get(external_id(row)?));

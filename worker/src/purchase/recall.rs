@@ -76,7 +76,7 @@ async fn intent(ctx: &Context, run: &Run, row: &PredictionRow) -> Result<Done, F
 
 async fn submitted(ctx: &Context, run: &Run, order: &Order, row: &PredictionRow) -> Result<Done, Failure> {
     let external_id = external_id(row)?;
-    if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
+    if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
         return Ok(park(rest, "waiting for the provider's rate of reads").into());
     }
     if let Err(error) = meter::call("cancel", ctx.replicate.cancel(external_id)).await {

@@ -41,7 +41,7 @@ pub(super) async fn resolve(
     {
         return Ok(park(half.saturating_sub(since), "looking for the prediction").into());
     }
-    if let Err(rest) = ctx.reads.token(&ctx.pool, run).await? {
+    if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
         return Ok(park(rest, "looking for the prediction").into());
     }
     let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None)).await

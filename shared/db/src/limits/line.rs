@@ -1,7 +1,7 @@
 //! The line before a provider's paid calls: who has a turn, who waits for one, and giving turns.
 
 use super::plan::{Moment, State, Turn, Waiting, plan};
-use super::{LATEST, WHOLE_ACCOUNT, breaker, gates};
+use super::{LATEST, TOLERANCE, WHOLE_ACCOUNT, breaker, gates};
 use crate::error::{DbError, Doing};
 use chrono::TimeDelta;
 use spool_job::money::Micros;
@@ -35,7 +35,7 @@ pub enum Place {
     Try,
     /// Its turn comes in so long.
     TurnIn(Duration),
-    /// It is in the line, or others are: it has no chance yet.
+    /// It is in the line, or others are, or the account's next call is not due: it has no chance yet.
     Behind,
 }
 
@@ -54,10 +54,14 @@ pub async fn place(conn: &mut PgConnection, ask: &Ask<'_>) -> Result<Place, DbEr
         r#"SELECT (SELECT extract(epoch FROM w.turn_at - clock_timestamp())::float8 FROM limit_waits w
                    WHERE w.task_id = $1 AND w.turn_ends >= clock_timestamp()) AS turn_in_s,
                   EXISTS (SELECT FROM limit_waits w WHERE w.task_id = $1) AS "here!",
-                  EXISTS (SELECT FROM limit_waits w WHERE w.provider = $2 AND w.model = $3 AND w.turn_at IS NULL) AS "others!""#,
+                  EXISTS (SELECT FROM limit_waits w WHERE w.provider = $2 AND w.model = $3 AND w.turn_at IS NULL)
+                  -- A try would be in vain, and keep the money and the account locked while it fails.
+                  OR EXISTS (SELECT FROM provider_limits l WHERE l.provider = $2 AND l.class = 'create' AND l.model = '*'
+                             AND l.next_at > clock_timestamp() + make_interval(secs => $4)) AS "others!""#,
         ask.task_id,
         ask.provider,
         ask.model,
+        TOLERANCE.as_secs_f64(),
     )
     .fetch_one(conn)
     .await
