@@ -64,10 +64,13 @@ fn kept(what: &str, times: &[DateTime<Utc>], per_minute: u32, strict: bool) {
     }
 }
 
-/// How many stand in the line before the provider.
+/// How many stand in the line before the provider, and at which moment.
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
-async fn in_line(pool: &sqlx::PgPool) -> i64 {
-    sqlx::query_scalar("SELECT count(*) FROM limit_waits").fetch_one(pool).await.expect("a count")
+async fn in_line(pool: &sqlx::PgPool) -> (i64, DateTime<Utc>) {
+    sqlx::query_as("SELECT count(*), clock_timestamp() FROM limit_waits")
+        .fetch_one(pool)
+        .await
+        .expect("a count")
 }
 
 async fn film(system: &System, campaign: &str, pairs: u32) -> i64 {
@@ -108,8 +111,8 @@ async fn many_workers_together_keep_the_accounts_rate_and_use_it() {
     let pool = system.database().await;
     // Before they stand in the line they wait for a processor, not for the limit.
     let all_here = wait::until("all to have been to the line", async || {
-        let waiting = in_line(&pool).await;
-        (waiting as usize + arrivals(&system).await.len() >= orders).then(Utc::now)
+        let (waiting, at) = in_line(&pool).await;
+        (waiting as usize + arrivals(&system).await.len() >= orders).then_some(at)
     })
     .await;
     let patience = Duration::from_secs(180) + Duration::from_secs(60) * jobs * 4 / per_minute;
