@@ -1,9 +1,9 @@
-//! Those who got no token of the reads come again one after the other, twice as often as this process got tokens: enough that none is
-//! lost because nobody came for it, and no crowd.
+//! Those who got no token of the reads come again one after the other, twice as often as this process got tokens: enough that few are
+//! lost because nobody came for them, and no crowd.
 
 use std::time::{Duration, Instant};
 
-/// However long the line is, everyone looks again after so long: the limit may have been raised.
+/// However long the line is, everyone looks again so long after its beginning: the limit may have been raised.
 const LONGEST: Duration = Duration::from_secs(30);
 /// Of one chunk that came late nothing worse is concluded.
 const WIDEST: Duration = Duration::from_secs(1);
@@ -28,10 +28,11 @@ impl Line {
         Self { ends: now, gap: UNKNOWN, served: now, refused: false }
     }
 
-    /// The next place, not before `soonest`.
+    /// The next place; the line begins at `soonest`.
     pub(super) fn place(&mut self, now: Instant, soonest: Duration) -> Duration {
         self.refused = true;
-        let wait = (self.ends + self.gap).saturating_duration_since(now).max(soonest).min(LONGEST);
+        let next = (self.ends + self.gap).saturating_duration_since(now);
+        let wait = next.clamp(soonest, soonest + LONGEST);
         self.ends = now + wait;
         wait
     }
@@ -76,11 +77,13 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_longer_than_the_longest_time() {
+    fn nobody_waits_much_longer_than_the_first() {
         let (mut line, now) = seen(100 * LONGEST);
         let places: Vec<_> = (0..100).map(|_| line.place(now, SOON)).collect();
         assert_eq!(places[1].saturating_sub(places[0]).as_millis(), 499, "one late chunk means little");
-        assert_eq!(places.last(), Some(&LONGEST));
+        assert_eq!(places.last(), Some(&(SOON + LONGEST)));
+        let pause = 20 * LONGEST;
+        assert!(line.place(now, pause) >= pause);
     }
 
     #[test]

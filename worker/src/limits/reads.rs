@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// A wait up to this long is waited out; a longer one is for the queue.
-const SHORT: Duration = Duration::from_millis(300);
+/// A wait up to this long is waited out: no chunk begins later, so whoever takes one has a token of it. A longer wait is for the queue.
+const SHORT: Duration = Duration::from_secs(1);
+/// Nobody looks again sooner than this, and what cannot wait goes after it.
+const SOONEST: Duration = Duration::from_millis(300);
 /// A list goes on after waiting at most this long for its next page.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// An unused token dies so long after its moment: a window of time holds only tokens of its own and of this before it.
@@ -123,12 +125,11 @@ impl Reads {
         }
     }
 
-    /// Waits shortly for a token. `Err` says how long to park instead: each task gets a time of its own, so that they come one by one,
-    /// and no more of them than there are tokens.
+    /// Waits shortly for a token. `Err` says how long to park instead: each task gets a time of its own, so that they come one by one.
     pub(crate) async fn token(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
         let Err(wait) = self.short_wait(pool).await? else { return Ok(Ok(())) };
         let mut purse = self.purse.lock().await;
-        Ok(Err(purse.line.place(Instant::now(), wait.max(SHORT))))
+        Ok(Err(purse.line.place(Instant::now(), wait.max(SOONEST))))
     }
 
     async fn short_wait(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
@@ -157,7 +158,7 @@ impl Reads {
                 return tracing::warn!(error = error.error(), "no token for a call that cannot wait");
             }
         };
-        tokio::time::sleep(wait.min(SHORT)).await;
+        tokio::time::sleep(wait.min(SOONEST)).await;
         counter!(names::LIMIT_TOKENS, "provider" => self.provider, "class" => "other").increment(1);
         if let Err(error) = self.owe(pool).await {
             tracing::warn!(error = error.error(), "the others do not know of a call that could not wait");
@@ -277,8 +278,9 @@ mod tests {
 
     #[test]
     fn a_token_that_is_far_off_is_left_for_later() {
-        let (mut purse, answered) = filled(1, Duration::from_secs(1));
-        assert_eq!(purse.take(answered), None);
+        let (mut purse, answered) = filled(60, Duration::from_millis(900));
+        let taken = std::iter::from_fn(|| purse.take(answered)).count();
+        assert_eq!(taken, 6, "those of the first second");
         assert!(purse.take(answered + Duration::from_millis(900)).is_some());
     }
 }

@@ -198,6 +198,21 @@ async fn who_comes_later_stays_behind_and_a_flood_takes_only_its_part(pool: PgPo
     assert!(!took(&mut conn, &ask(last, job)).await);
 }
 
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn who_cannot_be_next_for_a_while_need_not_try(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let job = a_job(&mut conn).await;
+    set(&mut conn, 6, None).await;
+    assert_eq!(line::place(&mut conn, &ask(1, job)).await.unwrap(), Place::Try);
+    assert!(took(&mut conn, &ask(1, job)).await);
+    // Nobody is in the line, and the next call is due in ten seconds.
+    assert_eq!(line::place(&mut conn, &ask(2, job)).await.unwrap(), Place::Behind);
+    assert!(!took(&mut conn, &ask(2, job)).await);
+    run(&mut conn, "UPDATE provider_limits SET next_at = now() WHERE model = '*'").await;
+    assert_eq!(line::place(&mut conn, &ask(2, job)).await.unwrap(), Place::Try);
+    assert!(took(&mut conn, &ask(2, job)).await);
+}
+
 #[expect(clippy::disallowed_methods, reason = "time is moved by hand")]
 async fn run(conn: &mut PgConnection, sql: &'static str) {
     sqlx::query(sql).execute(conn).await.unwrap();
