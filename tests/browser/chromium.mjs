@@ -31,6 +31,7 @@ export class Chromium {
       this.waiting.clear();
     };
     child.on("error", (error) => fail(error.message));
+    child.stdio[3].on("error", (error) => fail(`takes no commands, is it installed? ${error.message}`));
     child.on("exit", (code) => fail(`ended with ${code}`));
     let rest = "";
     child.stdio[4].setEncoding("utf8").on("data", (chunk) => {
@@ -64,6 +65,8 @@ export class Chromium {
     const { sessionId } = await this.send("Target.attachToTarget", { targetId, flatten: true });
     const page = new Page(this, sessionId);
     for (const domain of ["Page", "Runtime", "Network", "Log"]) await page.send(`${domain}.enable`);
+    // What it has kept it would only ask about again, and be told that it is unchanged: nothing would be fetched.
+    await page.send("Network.setCacheDisabled", { cacheDisabled: true });
     return page;
   }
 

@@ -15,13 +15,13 @@ const operations = Object.values(api.paths).flatMap((item) => Object.values(item
 async function drawn() {
   for (let frame = 0; frame < 600 && !document.querySelector("main section"); frame += 1) await new Promise(requestAnimationFrame);
   const all = [...document.querySelectorAll("details.operation")];
-  for (const details of document.querySelectorAll("details.operation, details.schema")) details.open = true;
-  await new Promise((next) => setTimeout(next));
-  for (let depth = 0; depth < 3; depth += 1) {
-    for (const details of document.querySelectorAll("details:not([open])")) details.open = true;
-    await new Promise((next) => setTimeout(next));
+  // What opens is drawn once the browser tells of it, and may hold more that opens.
+  const lacking = () => [...document.querySelectorAll("details")].filter((details) => !details.open || details.children.length < 2);
+  for (let turn = 0; turn < 600 && lacking().length > 0; turn += 1) {
+    for (const details of lacking()) details.open = true;
+    await new Promise((next) => setTimeout(next, 10));
   }
-  const empty = [...document.querySelectorAll("details")].filter((details) => details.children.length < 2).map(({ id, textContent }) => id || textContent);
+  const empty = lacking().map(({ id, textContent }) => id || textContent);
   return { operations: all.map(({ id }) => id), schemas: document.querySelectorAll("details.schema").length, empty };
 }
 
