@@ -103,7 +103,7 @@ impl From<Outcome> for Done {
     }
 }
 
-/// Until a run that got no connection looks for one again: as many runs as wait for one would ask at once.
+/// Until a run that got no connection looks for one again: sooner it would only stand in the same crowd.
 const NO_CONNECTION: Duration = Duration::from_secs(5);
 
 /// What a handler returns when something went wrong. Made from any error by `?`: then it is a retry by the kind's policy. Only that a

@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
-/// A wait up to this long is waited out: no chunk begins later, so whoever takes one has a token of it. A longer wait is for the queue.
-const SHORT: Duration = Duration::from_secs(1);
-/// Nobody looks again sooner than this, and what cannot wait goes after it.
-const SOONEST: Duration = Duration::from_millis(300);
+/// A token whose moment is this near is waited for: no chunk begins later, so whoever takes one has a token of it.
+const NEAR: Duration = Duration::from_secs(1);
+/// So long the process's pace may hold up a token, which is late by that; nobody who has none looks again sooner, and what cannot wait
+/// goes after it.
+const SHORT: Duration = Duration::from_millis(300);
 /// A list goes on after waiting at most this long for its next page.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// An unused token dies so long after its moment: a window of time holds only tokens of its own and of this before it.
@@ -103,7 +104,7 @@ impl Purse {
             return None;
         }
         let wait = self.next_at.saturating_duration_since(now);
-        if wait > SHORT {
+        if wait > NEAR {
             return None;
         }
         self.left -= 1;
@@ -129,7 +130,7 @@ impl Reads {
     pub(crate) async fn token(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
         let Err(wait) = self.short_wait(pool).await? else { return Ok(Ok(())) };
         let mut purse = self.purse.lock().await;
-        Ok(Err(purse.line.place(Instant::now(), wait.max(SOONEST))))
+        Ok(Err(purse.line.place(Instant::now(), wait.max(SHORT))))
     }
 
     async fn short_wait(&self, pool: &PgPool) -> Result<Result<(), Duration>, Failure> {
@@ -158,7 +159,7 @@ impl Reads {
                 return tracing::warn!(error = error.error(), "no token for a call that cannot wait");
             }
         };
-        tokio::time::sleep(wait.min(SOONEST)).await;
+        tokio::time::sleep(wait.min(SHORT)).await;
         counter!(names::LIMIT_TOKENS, "provider" => self.provider, "class" => "other").increment(1);
         if let Err(error) = self.owe(pool).await {
             tracing::warn!(error = error.error(), "the others do not know of a call that could not wait");
