@@ -23,3 +23,24 @@ async fn wishes_may_stand_inside_parameters_and_ours_win_what_is_stored(pool: Pg
     assert_eq!(shown["video_name"], "Lodge 1", "no caller names the video");
     assert_eq!(shown["estimated_cost"], job["estimated_cost"]);
 }
+
+/// Postgres writes numbers out in full; what is stored must be readable, to the last bit.
+#[sqlx::test(migrations = false)]
+async fn the_longest_and_the_smallest_numbers_come_back(pool: PgPool) {
+    let app = start(pool).await;
+    let numbers = json!([
+        f64::MAX,
+        f64::MIN,
+        f64::MIN_POSITIVE,
+        5e-324,
+        -1.797_693_134_862_315_5e308,
+        0.1,
+        i64::MIN,
+        u64::MAX
+    ]);
+    let body =
+        json!({"campaign_id": app.lodge().await, "num_pairs": 1, "parameters": {"note": numbers.clone()}});
+    let job = app.post("/api/v3/jobs/from-image-pairs", body).await.is(201);
+    let shown = app.get(&format!("/api/v3/jobs/{}", job["job_id"])).await.is(200);
+    assert_eq!(shown["parameters"]["note"], numbers);
+}
