@@ -11,6 +11,7 @@ use utoipa::openapi::{
 };
 
 use crate::error::{Code, Problem};
+use crate::routes::jobs::events::{EventJson, EventsDone};
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -21,7 +22,8 @@ use crate::error::{Code, Problem};
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
     servers((url = "/", description = "This server")),
-    components(schemas(Problem, Code)),
+    // What no answer refers to by itself: the data of events are texts to the document.
+    components(schemas(Problem, Code, EventJson, EventsDone)),
     tags(
         (name = "clients", description = "Whom videos are made for"),
         (name = "campaigns", description = "What a set of media and videos is for"),
@@ -57,6 +59,7 @@ pub enum Door {
 pub fn base() -> OpenApi {
     let mut document = Base::openapi();
     let components = document.components.get_or_insert_default();
+    components.schemas.values_mut().for_each(open_objects);
     components.add_security_scheme(
         "api_key",
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(

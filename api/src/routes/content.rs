@@ -17,8 +17,8 @@ use crate::state::AppState;
     params(("digest" = String, Path, description = "SHA-256 in hexadecimal"),
         ("exp" = i64, Query), ("sig" = String, Query),
         ("range" = Option<String>, Header, description = "Such as `bytes=0-1023`")),
-    responses((status = 200, content_type = "application/octet-stream", description = "All bytes, with their own content type"),
-        (status = 206, content_type = "application/octet-stream", description = "The asked part"),
+    responses((status = 200, content_type = "*/*", description = "All bytes, with their own content type"),
+        (status = 206, content_type = "*/*", description = "The asked part"),
         (status = 304, description = "The bytes with that `etag` are still the ones"),
         (status = 416, body = crate::error::Problem, description = "The range lies outside of the file")))]
 pub async fn show(

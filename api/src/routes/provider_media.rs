@@ -15,8 +15,8 @@ use crate::state::AppState;
 /// An input of a prediction, by its signed link.
 #[utoipa::path(get, path = "/api/v3/media/{prediction}/{name}", operation_id = "show_prediction_media", tag = "media",
     params(("prediction" = Uuid, Path), ("name" = String, Path), ("exp" = i64, Query), ("sig" = String, Query)),
-    responses((status = 200, content_type = "application/octet-stream", description = "The input"),
-        (status = 206, content_type = "application/octet-stream", description = "The asked part"),
+    responses((status = 200, content_type = "*/*", description = "The input"),
+        (status = 206, content_type = "*/*", description = "The asked part"),
         (status = 304, description = "The bytes with that `etag` are still the ones"),
         (status = 416, body = crate::error::Problem, description = "The range lies outside of the file")))]
 pub async fn show(

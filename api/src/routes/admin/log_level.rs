@@ -112,7 +112,8 @@ pub async fn set(
 /// Lets a program log again what it was started with.
 #[utoipa::path(delete, path = "/api/v3/admin/log-level", operation_id = "reset_log_level", tag = "admin",
     params(WhichProgram),
-    responses((status = 204), (status = 404, body = crate::error::Problem, description = "Nothing else was set")))]
+    responses((status = 204), (status = 404, body = crate::error::Problem, description = "Nothing else was set"),
+        (status = 422, body = crate::error::Problem, description = "There is no such program")))]
 pub async fn reset(
     State(state): State<AppState>,
     ApiQuery(which): ApiQuery<WhichProgram>,

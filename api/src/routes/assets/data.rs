@@ -16,8 +16,8 @@ use crate::state::AppState;
 /// The bytes of an asset, by key or by signed link. One range is honoured; several are answered with the whole.
 #[utoipa::path(get, path = "/api/v3/assets/{id}/data", operation_id = "show_asset_data", tag = "assets",
     params(("id" = Uuid, Path), ("range" = Option<String>, Header, description = "Such as `bytes=0-1023`")),
-    responses((status = 200, content_type = "application/octet-stream", description = "All bytes, with their own content type"),
-        (status = 206, content_type = "application/octet-stream", description = "The asked part"),
+    responses((status = 200, content_type = "*/*", description = "All bytes, with their own content type"),
+        (status = 206, content_type = "*/*", description = "The asked part"),
         (status = 304, description = "The bytes with that `etag` are still the ones"),
         (status = 416, body = crate::error::Problem, description = "The range lies outside of the file")))]
 pub async fn data(

@@ -45,6 +45,30 @@ pub struct EventsQuery {
     pub last_event_id: Option<String>,
 }
 
+// Axum writes its lines; the document says what they are.
+/// One message of the stream, by its lines.
+#[derive(Debug, ToSchema)]
+pub struct EventMessage {
+    /// Number of the event; send the last one as `last-event-id`.
+    pub id: Option<String>,
+    /// `message` when there is no such line: `data` is an `EventJson`. `done` after the end of the job: `data` is an `EventsDone`.
+    pub event: Option<String>,
+    /// JSON.
+    #[schema(content_media_type = "application/json")]
+    pub data: String,
+    /// After how many milliseconds a client that was cut off comes back.
+    pub retry: Option<u32>,
+}
+
+/// The data of the last message of a stream.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventsDone {
+    pub job_id: i64,
+    /// How the job ended.
+    #[schema(value_type = String)]
+    pub status: JobState,
+}
+
 /// The data of one event; `id:` is its number.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EventJson {
@@ -62,12 +86,12 @@ pub struct EventJson {
 }
 
 /// Streams what happened to a job, from its beginning or after `last-event-id`, and goes on with what happens. Each event is a message
-/// without a name whose data is the JSON below. After the end of the job comes `event: done` and the stream ends; a client that comes
+/// without a name whose data is an `EventJson`. After the end of the job comes `event: done` and the stream ends; a client that comes
 /// back then gets 204, which tells browsers to stop. A comment every 15 seconds keeps the connection alive.
 #[utoipa::path(get, path = "/api/v3/jobs/{id}/events", operation_id = "stream_job_events", tag = "jobs",
     params(("id" = i64, Path), EventsQuery,
         ("last-event-id" = Option<String>, Header, description = "Number of the last event that was seen")),
-    responses((status = 200, body = EventJson, content_type = "text/event-stream", description = "The events"),
+    responses((status = 200, body = EventMessage, content_type = "text/event-stream", description = "The events"),
         (status = 204, description = "The job has ended and all its events were seen")))]
 pub async fn stream(
     State(state): State<AppState>,
@@ -159,8 +183,8 @@ impl Tail {
                 Stage::Over => return None,
                 Stage::Ending(state) => {
                     self.stage = Stage::Over;
-                    let data = serde_json::json!({"job_id": self.job, "status": state});
-                    return Some(Event::default().event("done").data(data.to_string()));
+                    let done = EventsDone { job_id: self.job, status: state };
+                    return Event::default().event("done").json_data(done).ok();
                 }
                 Stage::Following => {}
             }
