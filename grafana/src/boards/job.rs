@@ -37,16 +37,19 @@ fn tasks() -> Row {
     Row {
         title: "Tasks",
         panels: vec![
-            table("In the queue", "What is left to do; state: 0 ready, 1 scheduled, 2 parked, 3 blocked, 4 running.").sql(
-                "SELECT t.id, t.kind, t.state, t.attempt, t.parks, t.run_at, t.claimed_at, w.name AS worker, coalesce(t.cancel_why, t.why) AS why, t.last_error
+            table("In the queue", "What is left to do.").sql(
+                "SELECT t.id, t.kind, (ARRAY['ready', 'scheduled', 'parked', 'blocked', 'running'])[t.state + 1] AS state,
+    t.attempt, t.parks, t.run_at, t.claimed_at, w.name AS worker, coalesce(t.cancel_why, t.why) AS why, t.last_error
 FROM queue.task t LEFT JOIN queue.worker w ON w.id = t.worker_id WHERE t.group_key = 'job/' || ${job:sqlstring} ORDER BY t.id",
             ),
-            table("Ended", "state: 5 succeeded, 6 failed, 7 canceled.").sql(
-                "SELECT id, kind, state, attempt, parks, started_at, finished_at, finished_at - started_at AS last_run, why, error_class, error
+            table("Ended", "What has been done, and what will not be.").sql(
+                "SELECT id, kind, (ARRAY['succeeded', 'failed', 'canceled'])[state - 4] AS state,
+    attempt, parks, started_at, finished_at, finished_at - started_at AS last_run, why, error_class, error
 FROM queue.task_history WHERE group_key = 'job/' || ${job:sqlstring} ORDER BY finished_at",
             ),
-            table("Runs that ended otherwise", "Retries, rescues, refused outcomes; outcome: 2 retry, 5 handed back, 6 worker dead, 7 deadline, 8 refused, 9 broken.").sql(
-                "SELECT r.task_id, r.outcome, r.attempt, r.started_at, r.ended_at, r.counted, r.error_class, r.error
+            table("Runs that ended otherwise", "Retries, rescues, refused outcomes.").sql(
+                "SELECT r.task_id, (ARRAY['done', 'retry', 'failed', 'canceled', 'handed_back', 'lease_expired', 'deadline_passed', 'refused', 'broken'])[r.outcome] AS outcome,
+    r.attempt, r.started_at, r.ended_at, r.counted, r.error_class, r.error
 FROM queue.run r WHERE r.task_id IN (SELECT id FROM queue.task_history WHERE group_key = 'job/' || ${job:sqlstring}
     UNION SELECT id FROM queue.task WHERE group_key = 'job/' || ${job:sqlstring}) ORDER BY r.ended_at",
             ),
