@@ -42,6 +42,7 @@ mod provider_outages;
 mod replicate_clients;
 mod retry;
 mod rolling_restart;
+mod standby;
 mod supervisor;
 mod the_film;
 mod tidy;
