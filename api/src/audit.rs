@@ -4,7 +4,7 @@
 
 use std::sync::Mutex;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use spool_db::audit::Change;
 
 tokio::task_local! {
@@ -20,16 +20,7 @@ pub async fn noting<F: Future>(change: Change, request: F) -> F::Output {
 /// Adds to the note what the path does not tell: the id of what is made, or the names of what is changed. To be called before the
 /// commit, and never with a value that a caller sent.
 pub fn about(name: &str, value: impl Into<Value>) {
-    with_open(|open| {
-        if let Some(change) = open {
-            let about = match change.about.take() {
-                Value::Object(about) => about,
-                _ => Map::new(),
-            };
-            let more = [(name.to_owned(), value.into())];
-            change.about = Value::Object(about.into_iter().chain(more).collect());
-        }
-    });
+    with_open(|open| *open = open.take().map(|change| change.about(name, value)));
 }
 
 /// The note of this request, if it is not written yet.

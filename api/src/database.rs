@@ -53,6 +53,14 @@ impl Database {
         Ok(transaction)
     }
 
+    /// Fails when the request was carried out before, or is just now: for one that is to be refused without having begun.
+    pub async fn not_answered_before(&self) -> Result<(), ApiError> {
+        match KeyedRequest::current() {
+            Some(request) => roll_back(request.begin(&self.pool).await?).await,
+            None => Ok(()),
+        }
+    }
+
     pub async fn read(&self) -> Result<Reading, ApiError> {
         if let Some(request) = KeyedRequest::current() {
             request.settle().await?;

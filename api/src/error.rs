@@ -109,6 +109,21 @@ pub struct Refusal {
     pub cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
+impl Refusal {
+    /// The cause and what lies behind it, for the log.
+    pub fn why(&self) -> Option<String> {
+        let cause = self.cause.as_ref()?;
+        let mut chain = cause.to_string();
+        let mut source = cause.source();
+        while let Some(error) = source {
+            chain.push_str(": ");
+            chain.push_str(&error.to_string());
+            source = error.source();
+        }
+        Some(chain)
+    }
+}
+
 impl ApiError {
     pub fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
         Self(Box::new(Refusal {
@@ -220,6 +235,11 @@ impl ApiError {
 
     pub fn code(&self) -> Code {
         self.0.code
+    }
+
+    /// For the log: see [`Refusal::why`].
+    pub fn why(&self) -> Option<String> {
+        self.0.why()
     }
 
     /// The sentence that the caller gets.

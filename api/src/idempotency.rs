@@ -12,7 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use spool_db::audit::Change;
-use spool_db::idempotency::{self, Entry, Stored, Use};
+use spool_db::idempotency::{self, Entry, Record, Stored, Use};
 use spool_queue::Bell;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::Mutex;
@@ -110,16 +110,31 @@ impl KeyedRequest {
 
     /// Begins a transaction that nobody else can begin with this key.
     pub async fn begin(&self, pool: &PgPool) -> Result<Transaction<'static, Postgres>, ApiError> {
-        self.settle().await?;
-        let refused = self.progress.lock().await.refused;
-        if let Some(refusal) = refused {
-            return Err(refusal.into());
-        }
+        self.free().await?;
         let mut transaction = pool.begin().await.map_err(unavailable)?;
-        match idempotency::enter(&mut transaction, &self.this).await? {
+        let entry = idempotency::enter(&mut transaction, &self.this).await?;
+        self.found(entry).await?;
+        Ok(transaction)
+    }
+
+    /// The key, for work that is committed elsewhere together with its answer. What is found under it there is to be told by
+    /// [`found`](Self::found).
+    pub async fn hand_over(&self) -> Result<Use, ApiError> {
+        self.free().await?;
+        Ok(self.this.clone())
+    }
+
+    async fn free(&self) -> Result<(), ApiError> {
+        self.settle().await?;
+        self.progress.lock().await.refused.map_or(Ok(()), |refusal| Err(refusal.into()))
+    }
+
+    /// What was found under the key: an error unless it was free.
+    pub async fn found(&self, entry: Entry) -> Result<(), ApiError> {
+        match entry {
             Entry::Free => {
                 self.progress.lock().await.entered = true;
-                Ok(transaction)
+                Ok(())
             }
             Entry::Other => Err(self.refuse(Refusal::Other).await),
             Entry::Busy => Err(self.refuse(Refusal::Busy).await),
@@ -162,7 +177,8 @@ impl KeyedRequest {
         // The first commit has all that there is to note.
         let change = progress.change.take();
         if !progress.begun {
-            idempotency::record(&mut transaction, &self.this, None, change.as_ref()).await?;
+            let record = Record { key: Some((&self.this, None)), change: change.as_ref() };
+            idempotency::record(&mut transaction, &[record]).await?;
         }
         transaction.commit().await.map_err(unavailable)?;
         progress.begun = true;
@@ -198,7 +214,8 @@ impl KeyedRequest {
             location: text(header::LOCATION),
             body: parts.extensions.get::<HoldsSecret>().is_none().then(|| body.to_vec()),
         };
-        idempotency::record(&mut transaction, &self.this, Some(&answer), progress.change.as_ref()).await?;
+        let record = Record { key: Some((&self.this, Some(&answer))), change: progress.change.as_ref() };
+        idempotency::record(&mut transaction, &[record]).await?;
         transaction.commit().await.map_err(unavailable)?;
         std::mem::take(&mut progress.bell).ring(pool).await;
         metrics::idempotency("new");

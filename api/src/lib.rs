@@ -17,6 +17,7 @@ pub mod etag;
 pub mod extract;
 pub mod feed;
 pub mod figures;
+pub mod group_commit;
 pub mod hooks;
 pub mod idempotency;
 pub mod idempotency_sweep;

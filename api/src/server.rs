@@ -25,6 +25,7 @@ use crate::cli::{ConfigError, ServeArgs};
 use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::feed::{self, Feed};
+use crate::group_commit::GroupCommit;
 use crate::key_cache::{self, KeyCache};
 use crate::key_rates::KeyRates;
 use crate::links::Links;
@@ -157,6 +158,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         problem: format!("is not usable: {error}"),
     })?;
     Ok(AppState::new(Parts {
+        group_commit: GroupCommit::new(&pool),
         db: Database::new(pool, args.database.pgbouncer),
         store: MediaStore::open(&args.media.media_url).map_err(|error| ConfigError {
             variable: "SPOOL_MEDIA_URL",

@@ -12,6 +12,7 @@ use crate::cors::CorsOrigins;
 use crate::database::Database;
 use crate::defaults::JobDefaults;
 use crate::feed::Feed;
+use crate::group_commit::GroupCommit;
 use crate::key_cache::KeyCache;
 use crate::key_rates::KeyRates;
 use crate::links::Links;
@@ -38,6 +39,8 @@ pub struct Parts {
     pub feed: Feed,
     /// What is only shown, and may be a moment old.
     pub recent: Recent,
+    /// Writes the jobs that are created.
+    pub group_commit: GroupCommit,
     pub key_rates: KeyRates,
     pub key_cache: KeyCache,
     /// Web pages that may call.

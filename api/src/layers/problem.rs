@@ -101,15 +101,5 @@ fn name_of(code: Code) -> String {
 
 /// For the line of the request: the caller sees only the sentence.
 fn refused(refusal: &Refusal) -> Refused {
-    let cause = refusal.cause.as_ref().map(|cause| {
-        let mut chain = cause.to_string();
-        let mut source = cause.source();
-        while let Some(error) = source {
-            chain.push_str(": ");
-            chain.push_str(&error.to_string());
-            source = error.source();
-        }
-        chain
-    });
-    Refused { class: name_of(refusal.code), cause }
+    Refused { class: name_of(refusal.code), cause: refusal.why() }
 }

@@ -14,6 +14,7 @@ use spool_api::cors::CorsOrigins;
 use spool_api::database::Database;
 use spool_api::defaults::JobDefaults;
 use spool_api::feed::Feed;
+use spool_api::group_commit::GroupCommit;
 use spool_api::key_cache::KeyCache;
 use spool_api::key_rates::KeyRates;
 use spool_api::links::Links;
@@ -106,6 +107,7 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
     let media = TempDir::new().expect("a folder");
     let clock = ManualClock::at(day());
     let state = AppState::new(Parts {
+        group_commit: GroupCommit::new(&pool),
         db: Database::new(pool.clone(), false),
         store: MediaStore::open(&media.path().display().to_string()).expect("a store"),
         ffmpeg: Ffmpeg::discover(2).expect("FFmpeg is installed"),
@@ -132,6 +134,18 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
     let mut app = TestApp { router, pool, state, clock, key: String::new(), _media: media };
     app.key = app.new_key(&[Scope::Admin], None).await;
     app
+}
+
+/// What is to come has this long.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn wait_until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 pub(crate) fn day() -> DateTime<Utc> {

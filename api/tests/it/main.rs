@@ -12,6 +12,7 @@ mod campaigns;
 mod cancel;
 mod clients;
 mod clips;
+mod creations;
 mod document_examples;
 mod documents;
 mod downloads;

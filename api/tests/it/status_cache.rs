@@ -12,12 +12,11 @@ use spool_db::keys::Scope;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{TestApp, start, start_keeping};
+use crate::app::{PATIENCE, TestApp, start, start_keeping, wait_until};
 use crate::videos::completed;
 
 /// Nothing ends by itself within a test.
 const LONG: Duration = Duration::from_secs(3600);
-const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn listening(pool: PgPool) -> (TestApp, CancellationToken) {
     let app = start_keeping(pool, "", LONG).await;
@@ -25,15 +24,6 @@ async fn listening(pool: PgPool) -> (TestApp, CancellationToken) {
     tokio::spawn(feed::listen::keep(app.state.clone(), stop.clone()));
     wait_until("the listener hears", async || app.state.feed.is_live()).await;
     (app, stop)
-}
-
-async fn wait_until(what: &str, is_so: impl AsyncFn() -> bool) {
-    let waiting = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 /// As another process would.

@@ -2,7 +2,7 @@
 
 use crate::error::{DbError, Doing};
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -23,6 +23,18 @@ pub struct Change {
     pub path: String,
     /// A JSON object: ids of what was made, names of what was changed. Never a value that a caller sent.
     pub about: Value,
+}
+
+impl Change {
+    /// Adds what the path does not tell.
+    #[must_use]
+    pub fn about(mut self, name: &str, value: impl Into<Value>) -> Self {
+        if !self.about.is_object() {
+            self.about = Value::Object(Map::new());
+        }
+        self.about[name] = value.into();
+        self
+    }
 }
 
 /// A change as it was noted.

@@ -39,7 +39,7 @@ impl DbError {
         matches!(self, Self::Query { source: sqlx::Error::Database(error), .. } if error.constraint() == Some(name))
     }
 
-    /// The connection failed, not the statement: the same call may work later.
+    /// The connection failed or somebody held a row for too long, not the statement: the same call may work later.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Query { source, .. } => match source {
@@ -47,10 +47,10 @@ impl DbError {
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
                 | sqlx::Error::Tls(_) => true,
-                // Class 08 is connection trouble, 57P a server going down or coming up.
-                sqlx::Error::Database(error) => {
-                    error.code().is_some_and(|code| code.starts_with("08") || code.starts_with("57P"))
-                }
+                // Class 08 is connection trouble, 57P a server going down or coming up, 55P03 the end of a lock_timeout.
+                sqlx::Error::Database(error) => error
+                    .code()
+                    .is_some_and(|code| code.starts_with("08") || code.starts_with("57P") || code == "55P03"),
                 _ => false,
             },
             _ => false,

@@ -1,5 +1,5 @@
-//! A job comes to be: its name, its row, its scenes and its first event in one statement, for each round trip of a creation counts. What
-//! it has become is told without reading it again.
+//! Jobs come to be: their names, their rows, their scenes and their first events in one statement, however many they are, for each round trip
+//! and each statement of a creation counts. What they have become is told without reading it again.
 
 use crate::error::{DbError, Doing};
 use crate::jobs::JobRow;
@@ -19,7 +19,7 @@ const FIRST_STAGE: &str = "storyboard_ready";
 
 /// A job to be.
 #[derive(Debug)]
-pub struct NewJob<'a> {
+pub struct NewJob {
     /// How it came to be.
     pub kind: JobKind,
     /// Whose photos.
@@ -27,13 +27,13 @@ pub struct NewJob<'a> {
     /// The caller's parameters, as given.
     pub parameters: Value,
     /// What to make.
-    pub spec: &'a JobSpec,
+    pub spec: JobSpec,
     /// Shot by shot.
-    pub storyboard: &'a Storyboard,
+    pub storyboard: Storyboard,
     /// What it will cost.
-    pub estimate: &'a Estimate,
+    pub estimate: Estimate,
     /// Id of the API key that asked.
-    pub created_by: Option<&'a str>,
+    pub created_by: Option<String>,
 }
 
 /// A job that has come to be, as a reader would find it.
@@ -47,65 +47,142 @@ pub struct NewRows {
 
 /// Inserts the job, its scenes and its first event; the video's name counts up per campaign, whose row is locked for it until the end of
 /// the transaction: whatever else takes time comes before. `None` when there is no such campaign.
-pub async fn create(conn: &mut PgConnection, job: &NewJob<'_>) -> Result<Option<NewRows>, DbError> {
-    let board = &job.storyboard.scenes;
-    let event = json!({"scenes": board.len(), "estimate_micros": job.estimate.total_micros});
-    let ids: Vec<Uuid> = board.iter().map(|_| Uuid::now_v7()).collect();
-    let titles: Vec<&str> = board.iter().map(|scene| scene.title.as_str()).collect();
-    let descriptions: Vec<&str> = board.iter().map(|scene| scene.description.as_str()).collect();
-    let types: Vec<Option<&str>> = board.iter().map(|scene| scene.scene_type.as_deref()).collect();
-    let prompts: Vec<&str> = board.iter().map(|scene| scene.prompt.as_str()).collect();
-    let music: Vec<&str> = board.iter().map(|scene| scene.music_prompt.as_str()).collect();
-    let lengths: Vec<i32> = board.iter().map(|scene| scene.duration_ms as i32).collect();
-    let first: Vec<Uuid> = board.iter().map(|scene| scene.first_asset_id).collect();
-    let last: Vec<Option<Uuid>> = board.iter().map(|scene| scene.last_asset_id).collect();
-    let made = sqlx::query!(
-        r#"WITH named AS (
-             UPDATE campaigns SET videos_named = videos_named + 1 WHERE id = $1 RETURNING id, client_id, name, videos_named
+pub async fn create(conn: &mut PgConnection, job: &NewJob) -> Result<Option<NewRows>, DbError> {
+    Ok(create_all(conn, &[job]).await?.pop().flatten())
+}
+
+/// The same for several: all of them or, with an error, none.
+pub async fn create_all(conn: &mut PgConnection, new: &[&NewJob]) -> Result<Vec<Option<NewRows>>, DbError> {
+    if new.is_empty() {
+        return Ok(Vec::new());
+    }
+    let board = Board::of(new);
+    let campaigns: Vec<Uuid> = new.iter().map(|job| job.campaign_id).collect();
+    let kinds: Vec<&str> = new.iter().map(|job| job.kind.as_str()).collect();
+    let parameters: Vec<Value> = new.iter().map(|job| job.parameters.clone()).collect();
+    let specs: Vec<Value> = new.iter().map(|job| json!(job.spec)).collect();
+    let estimates: Vec<Value> = new.iter().map(|job| json!(job.estimate)).collect();
+    let micros: Vec<i64> = new.iter().map(|job| job.estimate.total_micros.0).collect();
+    let creators: Vec<Option<&str>> = new.iter().map(|job| job.created_by.as_deref()).collect();
+    let events: Vec<Value> = new.iter().map(|job| first_event(job)).collect();
+    // The campaigns are locked in order, or two that create at the same time could wait for each other.
+    let rows = sqlx::query!(
+        r#"WITH asked AS MATERIALIZED (
+             SELECT *, row_number() OVER (PARTITION BY campaign_id ORDER BY place) AS turn
+             FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[], $7::text[], $8::jsonb[])
+                  WITH ORDINALITY AS a (campaign_id, type, parameters, spec, estimate, micros, created_by, event, place)
+         ), locked AS MATERIALIZED (
+             SELECT id FROM campaigns WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
+         ), named AS (
+             UPDATE campaigns c SET videos_named = videos_named + wanted.jobs
+             FROM (SELECT campaign_id, count(*)::integer AS jobs FROM asked GROUP BY campaign_id) wanted
+                  JOIN locked ON locked.id = wanted.campaign_id
+             WHERE c.id = wanted.campaign_id
+             RETURNING c.id, c.client_id, c.name, c.videos_named - wanted.jobs AS earlier
+         ), numbered AS MATERIALIZED (
+             SELECT asked.*, nextval('jobs_id_seq') AS id, named.client_id, named.name || ' ' || named.earlier + asked.turn AS video_name
+             FROM asked JOIN named ON named.id = asked.campaign_id
          ), job AS (
-             INSERT INTO jobs (type, state, client_id, campaign_id, video_name, parameters, spec, estimate, estimate_micros, stage, created_by)
-             SELECT $2, 'pending', client_id, id, name || ' ' || videos_named, $3, $4, $5, $6, $18, $7 FROM named
-             RETURNING id, client_id, video_name, inserted_at
+             INSERT INTO jobs (id, type, state, client_id, campaign_id, video_name, parameters, spec, estimate, estimate_micros, stage,
+                               created_by)
+             SELECT id, type, 'pending', client_id, campaign_id, video_name, parameters, spec, estimate, micros, $9, created_by FROM numbered
          ), board AS (
              INSERT INTO scenes (id, job_id, index, title, description, scene_type, prompt, music_prompt, duration_ms, first_asset_id,
                                  last_asset_id, state)
-             SELECT s.id, job.id, s.ordinality - 1, s.title, s.description, s.scene_type, s.prompt, s.music_prompt, s.duration_ms,
+             SELECT s.id, numbered.id, s.index, s.title, s.description, s.scene_type, s.prompt, s.music_prompt, s.duration_ms,
                     s.first_asset_id, s.last_asset_id, 'pending'
-             FROM job, unnest($8::uuid[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::integer[], $15::uuid[],
-                              $16::uuid[])
-                  WITH ORDINALITY AS s (id, title, description, scene_type, prompt, music_prompt, duration_ms, first_asset_id, last_asset_id,
-                                        ordinality)
+             FROM unnest($10::bigint[], $11::integer[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+                         $18::integer[], $19::uuid[], $20::uuid[])
+                  AS s (place, index, id, title, description, scene_type, prompt, music_prompt, duration_ms, first_asset_id, last_asset_id)
+             JOIN numbered USING (place)
          ), event AS (
-             INSERT INTO job_events (job_id, seq, type, data) SELECT id, 1, 'created', $17 FROM job
+             INSERT INTO job_events (job_id, seq, type, data) SELECT id, 1, 'created', event FROM numbered
          )
-         SELECT id AS "id!", client_id, video_name AS "video_name!", inserted_at AS "inserted_at!" FROM job"#,
-        job.campaign_id,
-        job.kind.as_str(),
-        job.parameters,
-        json!(job.spec),
-        json!(job.estimate),
-        job.estimate.total_micros.0,
-        job.created_by,
-        &ids,
-        &titles as &[&str],
-        &descriptions as &[&str],
-        &types as &[Option<&str>],
-        &prompts as &[&str],
-        &music as &[&str],
-        &lengths,
-        &first,
-        &last as &[Option<Uuid>],
-        event,
+         SELECT place AS "place!", id AS "id!", client_id, video_name AS "video_name!", now() AS "at!" FROM numbered"#,
+        &campaigns,
+        &kinds as &[&str],
+        &parameters,
+        &specs,
+        &estimates,
+        &micros,
+        &creators as &[Option<&str>],
+        &events,
         FIRST_STAGE,
+        &board.places,
+        &board.indexes,
+        &board.ids,
+        &board.titles as &[&str],
+        &board.descriptions as &[&str],
+        &board.types as &[Option<&str>],
+        &board.prompts as &[&str],
+        &board.music as &[&str],
+        &board.lengths,
+        &board.first,
+        &board.last as &[Option<Uuid>],
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await
-    .doing("create the job")?;
-    Ok(made.map(|row| {
-        let made =
-            Made { id: row.id, client_id: row.client_id, video_name: row.video_name, at: row.inserted_at };
-        NewRows { scenes: made.scenes(&ids, job.storyboard), job: made.job(job) }
-    }))
+    .doing("create the jobs")?;
+    let mut made: Vec<Option<NewRows>> = new.iter().map(|_| None).collect();
+    for row in rows {
+        let nth = row.place as usize - 1;
+        let by_database =
+            Made { id: row.id, client_id: Some(row.client_id), video_name: row.video_name, at: row.at };
+        let scenes = by_database.scenes(board.ids_of(nth), &new[nth].storyboard);
+        made[nth] = Some(NewRows { scenes, job: by_database.job(new[nth]) });
+    }
+    Ok(made)
+}
+
+fn first_event(job: &NewJob) -> Value {
+    json!({"scenes": job.storyboard.scenes.len(), "estimate_micros": job.estimate.total_micros})
+}
+
+/// The scenes of all jobs, column by column.
+#[derive(Default)]
+struct Board<'a> {
+    /// Which job, from 1.
+    places: Vec<i64>,
+    indexes: Vec<i32>,
+    ids: Vec<Uuid>,
+    titles: Vec<&'a str>,
+    descriptions: Vec<&'a str>,
+    types: Vec<Option<&'a str>>,
+    prompts: Vec<&'a str>,
+    music: Vec<&'a str>,
+    lengths: Vec<i32>,
+    first: Vec<Uuid>,
+    last: Vec<Option<Uuid>>,
+}
+
+impl<'a> Board<'a> {
+    fn of(new: &[&'a NewJob]) -> Self {
+        let mut board = Self::default();
+        for (place, job) in (1..).zip(new) {
+            for (index, scene) in (0..).zip(&job.storyboard.scenes) {
+                board.places.push(place);
+                board.indexes.push(index);
+                board.ids.push(Uuid::now_v7());
+                board.titles.push(&scene.title);
+                board.descriptions.push(&scene.description);
+                board.types.push(scene.scene_type.as_deref());
+                board.prompts.push(&scene.prompt);
+                board.music.push(&scene.music_prompt);
+                board.lengths.push(scene.duration_ms as i32);
+                board.first.push(scene.first_asset_id);
+                board.last.push(scene.last_asset_id);
+            }
+        }
+        board
+    }
+
+    /// Those of the nth job.
+    fn ids_of(&self, nth: usize) -> &[Uuid] {
+        let place = nth as i64 + 1;
+        let begin = self.places.partition_point(|&other| other < place);
+        let end = self.places.partition_point(|&other| other <= place);
+        &self.ids[begin..end]
+    }
 }
 
 /// What only the database could say.
@@ -144,7 +221,7 @@ impl Made {
         ids.iter().zip(&storyboard.scenes).enumerate().map(scene).collect()
     }
 
-    fn job(self, new: &NewJob<'_>) -> JobRow {
+    fn job(self, new: &NewJob) -> JobRow {
         JobRow {
             id: self.id,
             kind: new.kind.as_str().to_owned(),

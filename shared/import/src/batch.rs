@@ -10,6 +10,7 @@ use spool_db::import::register::{self, Fate, Origin};
 use spool_db::import::{accounts, briefs, jobs, purchases};
 use spool_db::media;
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 /// A row of the older database that goes into the register.
 pub(crate) struct Registration {
@@ -43,12 +44,22 @@ pub(crate) struct Run<'a> {
 pub(crate) async fn write(pool: &PgPool, run: Run<'_>, items: &mut [Item]) -> Result<Vec<Fate>, ImportError> {
     let failed = |doing| move |source| ImportError::Transaction { doing, source };
     let mut transaction = pool.begin().await.map_err(failed("begin"))?;
+    let campaigns: Vec<Uuid> = items.iter().filter_map(|item| campaign_of(&item.mapped.target)).collect();
+    jobs::lock_campaigns(&mut transaction, &campaigns).await?;
     let mut fates = Vec::with_capacity(items.len());
     for item in items.iter_mut() {
         fates.push(write_item(&mut transaction, run, item).await?);
     }
     transaction.commit().await.map_err(failed("commit"))?;
     Ok(fates)
+}
+
+/// The campaign whose videos an item counts.
+fn campaign_of(target: &Target) -> Option<Uuid> {
+    match target {
+        Target::Job { job, .. } => job.campaign_id,
+        _ => None,
+    }
 }
 
 async fn write_item(conn: &mut PgConnection, run: Run<'_>, item: &mut Item) -> Result<Fate, ImportError> {

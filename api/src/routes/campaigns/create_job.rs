@@ -1,8 +1,7 @@
 //! POST /campaigns/{id}/create-job.
 
-use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use spool_job::planner::{self, DEFAULT_PROPERTY_TYPES};
@@ -15,7 +14,7 @@ use crate::error::{ApiError, Code};
 use crate::extract::json::OptionalJson;
 use crate::extract::path::ApiPath;
 use crate::routes::jobs::costs::Costs;
-use crate::routes::jobs::creation::Creation;
+use crate::routes::jobs::creation::{Created, Creation};
 use crate::routes::jobs::request::{FilmWishes, count, parameters, with_parameters};
 use crate::routes::jobs::words::{JobStatus, JobType};
 use crate::state::AppState;
@@ -83,25 +82,31 @@ pub async fn create_job(
     caller: Caller,
     ApiPath(campaign_id): ApiPath<Uuid>,
     OptionalJson(body): OptionalJson<Map<String, Value>>,
-) -> Result<(StatusCode, Json<CampaignJob>), ApiError> {
-    let created = parse(body, campaign_id, &state)?.run(&state, &caller).await?;
-    let job = created.job;
-    let this = format!("/api/v3/jobs/{}", job.id);
-    let answer = CampaignJob {
-        links: CampaignJobLinks { approve: format!("{this}/approve"), status: this.clone(), this },
-        data: CampaignJobData {
-            costs: Costs::of_job(&job, created.budgets, &caller),
-            id: job.id,
-            kind: job.kind,
-            status: job.state.as_str(),
-            campaign_id: job.campaign_id,
-            asset_count: created.total_assets,
-            scene_count: created.scenes.len(),
-            parameters: job.parameters,
-            estimated_cost: job.estimate.total_micros.dollars(),
-        },
-    };
-    Ok((StatusCode::CREATED, Json(answer)))
+) -> Result<Response, ApiError> {
+    let reader = caller.clone();
+    let answer = move |created| CampaignJob::of(created, &reader);
+    parse(body, campaign_id, &state)?.run(&state, &caller, answer).await
+}
+
+impl CampaignJob {
+    fn of(created: Created, reader: &Caller) -> Self {
+        let job = created.job;
+        let this = format!("/api/v3/jobs/{}", job.id);
+        Self {
+            links: CampaignJobLinks { approve: format!("{this}/approve"), status: this.clone(), this },
+            data: CampaignJobData {
+                costs: Costs::of_job(&job, created.budgets, reader),
+                id: job.id,
+                kind: job.kind,
+                status: job.state.as_str(),
+                campaign_id: job.campaign_id,
+                asset_count: created.total_assets,
+                scene_count: created.scenes.len(),
+                parameters: job.parameters,
+                estimated_cost: job.estimate.total_micros.dollars(),
+            },
+        }
+    }
 }
 
 /// What a body asks for.

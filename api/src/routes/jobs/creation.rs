@@ -1,6 +1,9 @@
-//! The one way a job comes to be, whatever route asked for it: plan, estimate, insert and, with `auto_approve`,
-//! start, in one transaction.
+//! The one way a job comes to be from photos, whatever route asked for it: plan, estimate, insert and, with `auto_approve`, start.
 
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use spool_db::budgets::Standing;
 use spool_db::job_creation::{self, NewJob, NewRows};
@@ -46,6 +49,8 @@ pub struct Draft {
     pub campaign_name: String,
     pub storyboard: Storyboard,
     pub estimate: Estimate,
+    /// The budgets that bind it, as of a moment ago.
+    pub budgets: Vec<Standing>,
     /// Images of the campaign.
     pub total_assets: usize,
 }
@@ -84,44 +89,56 @@ impl Creation {
         let estimate = estimate::job(&self.film.spec, &storyboard, state.clock.now().date_naive())
             .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?
             .with_learned(|model, unit| learned.p95_permille(model, unit));
+        let budgets = state.recent.budgets(conn, material.client_id, self.campaign_id).await?;
         Ok(Draft {
             client_id: material.client_id,
             campaign_name: material.campaign_name,
             storyboard,
             estimate,
+            budgets,
             total_assets: material.photos.len(),
         })
     }
 
-    /// Creates the job.
-    pub async fn run(self, state: &AppState, caller: &Caller) -> Result<Created, ApiError> {
-        let mut transaction = state.db.begin().await?;
-        let conn: &mut PgConnection = &mut transaction;
-        let draft = self.draft(conn, state, caller).await?;
-        let budgets = state.recent.budgets(conn, draft.client_id, self.campaign_id).await?;
+    /// Creates the job and answers with what `answer` makes of it.
+    pub async fn run<T: Serialize>(
+        self,
+        state: &AppState,
+        caller: &Caller,
+        answer: impl Fn(Created) -> T + Send + Sync + 'static,
+    ) -> Result<Response, ApiError> {
+        let mut reading = state.db.read().await?;
+        let drafted = self.draft(&mut reading, state, caller).await;
+        drop(reading);
+        let draft = match drafted {
+            Ok(draft) => draft,
+            Err(error) => {
+                // Whoever asks again is answered as before, whatever has become of the campaign since.
+                state.db.not_answered_before().await?;
+                return Err(error);
+            }
+        };
+        let no_campaign = self.no_campaign();
+        let auto_approve = self.film.auto_approve;
         let new = NewJob {
             kind: self.kind,
             campaign_id: self.campaign_id,
             parameters: self.stored_parameters(&draft),
-            spec: &self.film.spec,
-            storyboard: &draft.storyboard,
-            estimate: &draft.estimate,
-            created_by: Some(&caller.key_id),
+            spec: self.film.spec,
+            storyboard: draft.storyboard,
+            estimate: draft.estimate,
+            created_by: Some(caller.key_id.clone()),
         };
-        // Last of all: from here on the campaign's next creation waits.
-        let NewRows { mut job, scenes } =
-            job_creation::create(conn, &new).await?.ok_or_else(|| self.no_campaign())?;
-        let mut bell = None;
-        if self.film.auto_approve {
-            bell = Some(approval::approve(conn, job.id, caller.client).await?);
-            job = jobs::show(conn, job.id, None).await?.ok_or_else(|| ApiError::not_found("job", job.id))?;
+        let (budgets, total_assets) = (draft.budgets, draft.total_assets);
+        let answer = move |NewRows { job, scenes }| {
+            answer(Created { job, scenes, budgets: budgets.clone(), total_assets })
+        };
+        if auto_approve {
+            let rows = started(state, caller, &new).await?.ok_or(no_campaign)?;
+            return Ok((StatusCode::CREATED, Json(answer(rows))).into_response());
         }
-        audit::about("job", job.id);
-        commit(transaction).await?;
-        if let Some(bell) = bell {
-            state.db.ring(bell).await;
-        }
-        Ok(Created { job, scenes, budgets, total_assets: draft.total_assets })
+        let answer = Box::new(move |rows| serde_json::to_vec(&answer(rows)));
+        state.group_commit.create(new, answer).await?.ok_or(no_campaign)
     }
 
     fn no_campaign(&self) -> ApiError {
@@ -150,6 +167,22 @@ impl Creation {
         }
         Value::Object(parameters)
     }
+}
+
+/// Creates and approves it in one transaction of its own: there is much more to write.
+async fn started(state: &AppState, caller: &Caller, new: &NewJob) -> Result<Option<NewRows>, ApiError> {
+    let mut transaction = state.db.begin().await?;
+    let Some(NewRows { job, scenes }) = job_creation::create(&mut transaction, new).await? else {
+        return Ok(None);
+    };
+    let bell = approval::approve(&mut transaction, job.id, caller.client).await?;
+    let job = jobs::show(&mut transaction, job.id, None)
+        .await?
+        .ok_or_else(|| ApiError::not_found("job", job.id))?;
+    audit::about("job", job.id);
+    commit(transaction).await?;
+    state.db.ring(bell).await;
+    Ok(Some(NewRows { job, scenes }))
 }
 
 fn unplannable(error: PlanError) -> ApiError {

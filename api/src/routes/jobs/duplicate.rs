@@ -64,10 +64,10 @@ async fn copy(
         kind: original.kind.parse().map_err(ApiError::internal)?,
         campaign_id,
         parameters,
-        spec: &original.spec,
-        storyboard: &storyboard,
-        estimate: &estimate,
-        created_by: Some(&caller.key_id),
+        spec: original.spec,
+        storyboard,
+        estimate,
+        created_by: Some(caller.key_id.clone()),
     };
     let gone = || refused(format!("the campaign of job {id} is gone, and its photos with it"));
     let budgets = budgets::applying(conn, original.client_id, Some(campaign_id), None).await?;

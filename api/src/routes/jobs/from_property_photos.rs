@@ -1,8 +1,7 @@
 //! POST /jobs/from-property-photos.
 
-use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use spool_job::planner::{self, DEFAULT_PROPERTY_TYPES};
@@ -46,16 +45,16 @@ pub async fn create(
     State(state): State<AppState>,
     caller: Caller,
     ApiJson(body): ApiJson<Map<String, Value>>,
-) -> Result<(StatusCode, Json<CreatedJob>), ApiError> {
+) -> Result<Response, ApiError> {
     let (creation, types) = parse(body, &state, &caller)?;
     let clip_ms = creation.film.clip_ms;
-    let created = creation.run(&state, &caller).await?;
-    let body = CreatedJob {
-        property_types: Some(types),
+    let reader = caller.clone();
+    let answer = move |created| CreatedJob {
+        property_types: Some(types.clone()),
         clip_duration: f64::from(clip_ms) / 1000.0,
-        ..CreatedJob::of(created, &caller)
+        ..CreatedJob::of(created, &reader)
     };
-    Ok((StatusCode::CREATED, Json(body)))
+    creation.run(&state, &caller, answer).await
 }
 
 /// What a body asks for, and which types.

@@ -192,6 +192,15 @@ pub async fn job(
     Ok(Some(id))
 }
 
+/// Locks the campaigns whose videos are to be counted, in the order in which creations lock them: neither waits for the other for ever.
+pub async fn lock_campaigns(conn: &mut PgConnection, ids: &[Uuid]) -> Result<(), DbError> {
+    sqlx::query!("SELECT FROM campaigns WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", ids)
+        .execute(conn)
+        .await
+        .doing("lock the campaigns of imported jobs")?;
+    Ok(())
+}
+
 async fn insert_scene(
     conn: &mut PgConnection,
     job: i64,

@@ -85,10 +85,10 @@ pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
         kind: JobKind::ImagePairs,
         campaign_id,
         parameters: json!({}),
-        spec: &spec,
-        storyboard: &storyboard,
-        estimate: &estimate,
-        created_by: Some("test"),
+        spec,
+        storyboard,
+        estimate,
+        created_by: Some("test".to_owned()),
     };
     job_creation::create(conn, &new).await.expect("a fixture").expect("a fixture").job.id
 }

@@ -14,6 +14,7 @@ use spool_job::money::Micros;
 use spool_job::prediction::Purpose;
 use spool_job::spec::JobKind;
 use sqlx::{PgConnection, PgPool};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
@@ -28,9 +29,9 @@ async fn what_a_creation_tells_is_what_readers_find(pool: PgPool) {
         kind: JobKind::PropertyPhotos,
         campaign_id,
         parameters: json!({"style": "modern", "clip_duration": 4.5}),
-        spec: &spec,
-        storyboard: &storyboard,
-        estimate: &estimate::job(&spec, &storyboard, day).unwrap(),
+        estimate: estimate::job(&spec, &storyboard, day).unwrap(),
+        spec,
+        storyboard,
         created_by: None,
     };
     for name in ["Autumn 1", "Autumn 2"] {
@@ -53,6 +54,72 @@ async fn what_a_creation_tells_is_what_readers_find(pool: PgPool) {
     }
     let nowhere = NewJob { campaign_id: Uuid::now_v7(), ..new };
     assert!(job_creation::create(&mut conn, &nowhere).await.unwrap().is_none());
+}
+
+fn new_job(campaign_id: Uuid, scenes: usize) -> NewJob {
+    let (spec, storyboard) = (fixture::spec(), fixture::storyboard(scenes));
+    NewJob {
+        kind: JobKind::ImagePairs,
+        campaign_id,
+        parameters: json!({ "scenes": scenes }),
+        estimate: estimate::job(&spec, &storyboard, "2026-11-21".parse().unwrap()).unwrap(),
+        spec,
+        storyboard,
+        created_by: Some(format!("key {scenes}")),
+    }
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn several_at_once_each_get_their_own(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let (one, other) = (fixture::campaign(&mut conn).await, fixture::campaign(&mut conn).await);
+    job_creation::create(&mut conn, &new_job(one, 1)).await.unwrap().unwrap();
+    let new = [new_job(one, 2), new_job(Uuid::now_v7(), 1), new_job(other, 3), new_job(one, 1)];
+    let made = job_creation::create_all(&mut conn, &new.iter().collect::<Vec<_>>()).await.unwrap();
+    assert!(made[1].is_none(), "there is no such campaign");
+    for (new, made, name) in [(0, 0, "Autumn 2"), (2, 2, "Autumn 1"), (3, 3, "Autumn 3")]
+        .map(|(new_at, made_at, name)| (&new[new_at], made[made_at].as_ref().unwrap(), name))
+    {
+        let found = jobs::show(&mut conn, made.job.id, None).await.unwrap().unwrap();
+        assert_eq!((found.video_name.as_str(), found.campaign_id), (name, Some(new.campaign_id)));
+        assert_eq!(format!("{:?}", made.job), format!("{found:?}"));
+        let found = scenes::list(&mut conn, made.job.id).await.unwrap();
+        assert_eq!(found.len(), new.storyboard.scenes.len());
+        assert_eq!(format!("{:?}", made.scenes), format!("{found:?}"));
+    }
+    assert!(job_creation::create_all(&mut conn, &[]).await.unwrap().is_empty());
+}
+
+/// However they name their campaigns, none waits for one that waits for it.
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn groups_of_the_same_campaigns_do_not_block_each_other_for_ever(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let mut campaigns = Vec::new();
+    for _ in 0..8 {
+        campaigns.push(fixture::campaign(&mut conn).await);
+    }
+    drop(conn);
+    let mut groups = JoinSet::new();
+    for nth in 0..40 {
+        let mut campaigns = campaigns.clone();
+        campaigns.rotate_left(nth % 8);
+        if nth % 2 == 0 {
+            campaigns.reverse();
+        }
+        let pool = pool.clone();
+        groups.spawn(async move {
+            let new: Vec<NewJob> = campaigns.into_iter().map(|campaign| new_job(campaign, 1)).collect();
+            let mut transaction = pool.begin().await.unwrap();
+            let made = job_creation::create_all(&mut transaction, &new.iter().collect::<Vec<_>>()).await;
+            transaction.commit().await.unwrap();
+            made.unwrap().into_iter().flatten().count()
+        });
+    }
+    assert_eq!(groups.join_all().await, [8; 40]);
+    let names = "SELECT campaign_id FROM jobs GROUP BY campaign_id HAVING count(DISTINCT video_name) = 40";
+    let mut conn = pool.acquire().await.unwrap();
+    assert_eq!(count(&mut conn, names).await, 8, "each counts its videos without a gap");
+    assert_eq!(count(&mut conn, "SELECT FROM campaigns WHERE videos_named = 40").await, 8);
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
@@ -88,6 +155,11 @@ async fn the_material_is_the_campaign_and_its_photos_oldest_first(pool: PgPool) 
 #[expect(clippy::disallowed_methods, reason = "tests change rows by hand")]
 async fn run(conn: &mut PgConnection, sql: &str) {
     sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap();
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
+async fn count(conn: &mut PgConnection, sql: &'static str) -> usize {
+    sqlx::query(sql).fetch_all(conn).await.unwrap().len()
 }
 
 async fn mark(conn: &mut PgConnection, job: i64) -> Mark {

@@ -77,9 +77,9 @@ impl Stage {
             kind: JobKind::ImagePairs,
             campaign_id: campaign,
             parameters: json!({}),
-            spec: &spec,
-            storyboard: &storyboard,
-            estimate: &estimate::job(&spec, &storyboard, day).unwrap(),
+            estimate: estimate::job(&spec, &storyboard, day).unwrap(),
+            spec,
+            storyboard,
             created_by: None,
         };
         stage.job = job_creation::create(&mut *stage.conn().await, &new).await.unwrap().unwrap().job.id;

@@ -1,0 +1,285 @@
+//! Jobs that are created at the same time are written together, and that is all they have to do with each other.
+#![expect(clippy::disallowed_methods, reason = "tests hold rows and look at them from outside")]
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use crate::app::{Answer, TestApp, start, wait_until};
+
+const PATH: &str = "/api/v3/jobs/from-image-pairs";
+
+fn order(campaign: Uuid, style: &str) -> Value {
+    json!({"campaign_id": campaign, "num_pairs": 1, "clip_duration": 4, "style": style})
+}
+
+/// Asks on a task of its own.
+fn ask(app: &Arc<TestApp>, key: &str, body: Value) -> JoinHandle<Answer> {
+    let (app, key) = (Arc::clone(app), key.to_owned());
+    tokio::spawn(async move { app.post_keyed(PATH, &key, &body).await })
+}
+
+async fn number(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.expect("a number")
+}
+
+async fn run(pool: &PgPool, sql: &'static str) {
+    sqlx::raw_sql(sql).execute(pool).await.expect("a statement");
+}
+
+/// Jobs of this style are not written while the gate is shut; waiting for it is not waiting for a lock.
+const HELD: &str = "held";
+
+async fn shut_gate(pool: &PgPool) {
+    run(
+        pool,
+        "CREATE TABLE gate ();
+         CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             WHILE EXISTS (SELECT FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+             RETURN NEW;
+         END $$;
+         CREATE TRIGGER wait_at_gate BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.parameters ->> 'style' = 'held')
+             EXECUTE FUNCTION wait_at_gate();
+         INSERT INTO gate DEFAULT VALUES",
+    )
+    .await;
+}
+
+async fn open_gate(pool: &PgPool) {
+    run(pool, "DELETE FROM gate").await;
+}
+
+/// Until so many transactions stand at the gate.
+async fn at_gate(pool: &PgPool, wanted: i64) {
+    const THERE: &str = "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE datname = current_database()
+         AND state = 'active' AND query LIKE 'WITH asked%'";
+    wait_until("the writers to be held up", async || number(pool, THERE).await == wanted).await;
+}
+
+/// Both writers stand at the gate, so that what comes now waits for them; what they write.
+async fn busy(app: &Arc<TestApp>) -> Vec<JoinHandle<Answer>> {
+    shut_gate(&app.pool).await;
+    let mut asked = Vec::new();
+    for nth in 1..=2 {
+        let campaign = app.lodge().await;
+        asked.push(ask(app, &format!("busy-{nth}"), order(campaign, HELD)));
+        at_gate(&app.pool, nth).await;
+    }
+    asked
+}
+
+/// Until so many wait for the two.
+async fn waiting(app: &TestApp, orders: usize) {
+    wait_until("orders to wait", async || app.state.group_commit.waiting() == orders).await;
+}
+
+async fn answers(asked: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
+    let mut answers = Vec::new();
+    for one in asked {
+        answers.push(one.await.expect("an answer"));
+    }
+    answers
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_comes_together_is_written_together_and_each_gets_its_own(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let (one, other) = (app.lodge().await, app.lodge().await);
+    let held = busy(&app).await;
+    let wanted: Vec<(String, Value)> = (0..20)
+        .map(|nth| (if nth % 3 == 0 { other } else { one }, nth))
+        .map(|(campaign, nth)| (format!("key-{nth}"), order(campaign, &format!("style {nth}"))))
+        .collect();
+    let asked = wanted.iter().map(|(key, body)| ask(&app, key, body.clone())).collect();
+    waiting(&app, 20).await;
+    // One that comes again before the first is answered.
+    let again = ask(&app, &wanted[0].0, wanted[0].1.clone());
+    waiting(&app, 21).await;
+    open_gate(&pool).await;
+    let answers = answers(asked).await;
+    again.await.expect("an answer").is_problem(409, "idempotency_key_in_use");
+    let mut names = HashSet::new();
+    for (answer, (key, body)) in answers.iter().zip(&wanted) {
+        let job = answer.is(201);
+        assert!(names.insert((job["campaign_id"].to_string(), job["video_name"].to_string())), "{job}");
+        let shown = app.get(&format!("/api/v3/jobs/{}", job["job_id"])).await.is(200);
+        assert_eq!(shown["parameters"]["style"], body["style"]);
+        assert_eq!((&shown["storyboard"], &shown["campaign_id"]), (&job["storyboard"], &body["campaign_id"]));
+        let again = app.post_keyed(PATH, key, body).await;
+        assert_eq!((again.status, &again.body), (StatusCode::CREATED, &answer.body));
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.header("content-type"), answer.header("content-type"));
+    }
+    for nth in 1..=13 {
+        assert!(names.contains(&(format!("\"{one}\""), format!("\"Lodge {nth}\""))), "{nth} of {names:?}");
+    }
+    for held in held {
+        held.await.expect("an answer").is(201);
+    }
+    app.post_keyed(PATH, &wanted[0].0, &order(other, "else")).await.is_problem(422, "idempotency_key_reused");
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 22);
+    assert_eq!(number(&pool, "SELECT count(*) FROM job_events WHERE seq = 1 AND type = 'created'").await, 22);
+    let noted =
+        "SELECT count(DISTINCT about ->> 'job') FROM audit WHERE route = '/api/v3/jobs/from-image-pairs'";
+    assert_eq!(number(&pool, noted).await, 22);
+    let transactions = number(&pool, "SELECT count(DISTINCT xmin::text) FROM jobs").await;
+    assert!(transactions <= 4, "22 jobs in {transactions} transactions");
+}
+
+#[sqlx::test(migrations = false)]
+async fn one_that_cannot_be_written_spoils_it_for_nobody(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let (campaign, gone) = (app.lodge().await, app.lodge().await);
+    run(
+        &pool,
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no such style'; END $$;
+         CREATE TRIGGER refuse BEFORE INSERT ON jobs FOR EACH ROW WHEN (NEW.parameters ->> 'style' = 'bad') EXECUTE FUNCTION refuse()",
+    )
+    .await;
+    let held = busy(&app).await;
+    let styles = ["a", "bad", "b", "c"];
+    let mut asked: Vec<_> =
+        styles.iter().map(|style| ask(&app, &format!("key-{style}"), order(campaign, style))).collect();
+    asked.push(ask(&app, "key-gone", order(gone, "d")));
+    let unkeyed = Arc::clone(&app);
+    asked.push(tokio::spawn(async move { unkeyed.post(PATH, order(campaign, "e")).await }));
+    waiting(&app, 6).await;
+    let removed = sqlx::query("DELETE FROM campaigns WHERE id = $1").bind(gone);
+    removed.execute(&pool).await.expect("the campaign is removed");
+    open_gate(&pool).await;
+    let answers = answers(asked).await;
+    let problem = answers[1].is_problem(500, "internal");
+    assert!(!problem.to_string().contains("no such style"), "{problem}");
+    answers[4].is_problem(404, "not_found");
+    for nth in [0, 2, 3, 5] {
+        answers[nth].is(201);
+    }
+    for held in held {
+        held.await.expect("an answer").is(201);
+    }
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 6);
+    run(&pool, "DROP TRIGGER refuse ON jobs").await;
+    app.post_keyed(PATH, "key-bad", &order(campaign, "bad")).await.is(201);
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 7, "a key that did nothing is free");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_campaign_that_somebody_holds_holds_up_no_other(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let (held, other) = (app.lodge().await, app.lodge().await);
+    let mut hold = pool.begin().await.expect("a transaction");
+    let lock = sqlx::query("SELECT FROM campaigns WHERE id = $1 FOR UPDATE").bind(held);
+    lock.execute(&mut *hold).await.expect("a lock");
+    let mut asked: Vec<_> =
+        (0..2).map(|nth| ask(&app, &format!("held-{nth}"), order(held, "modern"))).collect();
+    for nth in 0..8 {
+        app.post_keyed(PATH, &format!("other-{nth}"), &order(other, "modern")).await.is(201);
+    }
+    assert!(asked.iter_mut().all(|one| !one.is_finished()));
+    hold.rollback().await.expect("let go");
+    for answer in answers(asked).await {
+        answer.is(201);
+    }
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 10);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_lost_connection_loses_and_doubles_nothing(pool: PgPool) {
+    const CUT: &str =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+         AND state = 'active' AND query LIKE 'WITH asked%'";
+    let app = Arc::new(start(pool.clone()).await);
+    let (one, other) = (app.lodge().await, app.lodge().await);
+    shut_gate(&pool).await;
+    let mut asked = vec![ask(&app, "key-0", order(one, HELD))];
+    at_gate(&pool, 1).await;
+    // Cut off, it is tried once more, alone; then the caller is told.
+    run(&pool, CUT).await;
+    at_gate(&pool, 1).await;
+    asked.push(ask(&app, "key-1", order(other, HELD)));
+    at_gate(&pool, 2).await;
+    run(&pool, CUT).await;
+    assert!(asked.remove(0).await.expect("an answer").status.is_server_error());
+    at_gate(&pool, 1).await;
+    open_gate(&pool).await;
+    asked.remove(0).await.expect("an answer").is(201);
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 1);
+    app.post_keyed(PATH, "key-0", &order(one, HELD)).await.is(201);
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 2);
+}
+
+/// It may have been carried out, so that it is not tried again.
+#[sqlx::test(migrations = false)]
+async fn a_commit_that_fails_is_told_to_all_of_the_group(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let campaign = app.lodge().await;
+    run(
+        &pool,
+        "CREATE SEQUENCE commits;
+         CREATE FUNCTION too_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM nextval('commits'); RAISE 'too late'; END $$;
+         CREATE CONSTRAINT TRIGGER too_late AFTER INSERT ON jobs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+             WHEN (NEW.parameters ->> 'style' = 'late') EXECUTE FUNCTION too_late()",
+    )
+    .await;
+    let held = busy(&app).await;
+    let asked = ["a", "late", "b"].map(|style| ask(&app, &format!("key-{style}"), order(campaign, style)));
+    waiting(&app, 3).await;
+    open_gate(&pool).await;
+    for answer in answers(asked.into()).await {
+        answer.is_problem(503, "unavailable");
+    }
+    for held in held {
+        held.await.expect("an answer").is(201);
+    }
+    assert_eq!(number(&pool, "SELECT last_value FROM commits").await, 1);
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 2);
+    app.post_keyed(PATH, "key-a", &order(campaign, "a")).await.is(201);
+}
+
+#[sqlx::test(migrations = false)]
+async fn one_that_is_given_up_is_written_or_not_and_never_twice(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let campaign = app.lodge().await;
+    let mut held = busy(&app).await;
+    let late = ask(&app, "late", order(campaign, "modern"));
+    waiting(&app, 1).await;
+    for given_up in [held.remove(1), late] {
+        given_up.abort();
+        assert!(given_up.await.is_err_and(|error| error.is_cancelled()));
+    }
+    open_gate(&pool).await;
+    held.remove(0).await.expect("an answer").is(201);
+    // What was being written is, what had not begun is not.
+    wait_until("both to be written", async || number(&pool, "SELECT count(*) FROM jobs").await == 2).await;
+    waiting(&app, 0).await;
+    let first = "SELECT (campaign_id)::text FROM jobs WHERE id = 2";
+    let there: String = sqlx::query_scalar(first).fetch_one(&pool).await.expect("a job");
+    let again = app.post_keyed(PATH, "busy-2", &order(there.parse().expect("an id"), HELD)).await;
+    again.is(201);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    let new = app.post_keyed(PATH, "late", &order(campaign, "modern")).await;
+    new.is(201);
+    assert_eq!(new.header("idempotency-replayed"), "");
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 3);
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_answer_outlives_what_it_was_made_from(pool: PgPool) {
+    let app = start(pool.clone()).await;
+    let campaign = app.lodge().await;
+    let first = app.post_keyed(PATH, "a", &order(campaign, "modern")).await;
+    first.is(201);
+    run(&pool, "UPDATE assets SET deleted_at = now()").await;
+    let again = app.post_keyed(PATH, "a", &order(campaign, "modern")).await;
+    assert_eq!((again.status, &again.body), (StatusCode::CREATED, &first.body));
+    app.post_keyed(PATH, "b", &order(campaign, "modern")).await.is_problem(400, "no_assets");
+    app.post_keyed(PATH, "a", &order(campaign, "else")).await.is_problem(422, "idempotency_key_reused");
+    // Refused, it has not used its key.
+    run(&pool, "UPDATE assets SET deleted_at = NULL").await;
+    app.post_keyed(PATH, "b", &order(campaign, "modern")).await.is(201);
+}
