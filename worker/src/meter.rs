@@ -11,7 +11,7 @@ use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
 use spool_job::quote::variance_permille;
 use spool_provider::failure;
-use spool_provider::verdict::{ProviderError, Verdict};
+use spool_provider::verdict::ProviderError;
 use spool_queue::{Completion, Done, Failure, Handler, Outcome, RetryPolicy, Run};
 use spool_telemetry::metrics::register_zero;
 use spool_telemetry::names;
@@ -51,15 +51,7 @@ pub(crate) async fn call<T>(
         origin::note_bought();
     }
     let result = call.instrument(span.clone()).await;
-    let outcome = match &result {
-        Ok(_) => "ok",
-        Err(error) => match error.verdict() {
-            Verdict::RetryAfter(_) => "throttled",
-            Verdict::Wait { .. } => "wait",
-            Verdict::Fail { .. } => "fail",
-            Verdict::Unknown { .. } => "unknown",
-        },
-    };
+    let outcome = result.as_ref().map_or_else(ProviderError::outcome, |_| "ok");
     counter!(names::PROVIDER_REQUESTS, "provider" => PROVIDER, "operation" => operation, "outcome" => outcome)
         .increment(1);
     traces::note(&span, "provider", PROVIDER);

@@ -54,7 +54,7 @@ fn limits() -> Row {
                 .quantiles("spool_limit_wait_seconds", "", "provider", ["{{provider}}: half", "{{provider}}: 95", ""]),
             stacked("Turns and tokens", unit::PER_MINUTE, "Paid calls (create) and reads (other), against the account's rates: `spool limits list`.")
                 .of("sum by (class) (rate(spool_limit_tokens_total[$__rate_interval])) * 60", "{{class}}"),
-            stacked("Calls by what came of them", unit::PER_MINUTE, "throttled is a 429, wait an account that is refused, unknown an answer that was lost.")
+            stacked("Calls by what came of them", unit::PER_MINUTE, "throttled is a 429, unavailable one that cannot answer, not_asked a read too many, wait an account that is refused, unknown a create whose answer was lost.")
                 .of("sum by (operation, outcome) (rate(spool_provider_requests_total{outcome!=\"ok\"}[$__rate_interval])) * 60", "{{operation}}: {{outcome}}")
                 .of("sum(rate(spool_provider_requests_total{outcome=\"ok\"}[$__rate_interval])) * 60", "ok")
                 .runbook("breaker-open"),

@@ -61,6 +61,18 @@ impl ProviderError {
         self.verdict.clone()
     }
 
+    /// One word for counters.
+    pub fn outcome(&self) -> &'static str {
+        match (&self.verdict, self.status, &self.source) {
+            (Verdict::RetryAfter(_), Some(429), _) => "throttled",
+            (Verdict::RetryAfter(_), None, None) => "not_asked",
+            (Verdict::RetryAfter(_), _, _) => "unavailable",
+            (Verdict::Wait { .. }, _, _) => "wait",
+            (Verdict::Fail { .. }, _, _) => "fail",
+            (Verdict::Unknown { .. }, _, _) => "unknown",
+        }
+    }
+
     /// The HTTP status, if an answer came.
     pub fn status(&self) -> Option<u16> {
         self.status
@@ -198,6 +210,27 @@ mod tests {
         for status in [401, 402] {
             assert!(matches!(verdict(status, "{}", Effect::Creates), Verdict::Wait { .. }), "{status}");
         }
+    }
+
+    #[test]
+    fn only_a_429_counts_as_throttled() {
+        let outcome = |status: u16, effect| {
+            let status = StatusCode::from_u16(status).unwrap();
+            ProviderError::answer("x", effect, status, &HeaderMap::new(), b"").outcome()
+        };
+        for (status, effect, wanted) in [
+            (429, Effect::Creates, "throttled"),
+            (429, Effect::None, "throttled"),
+            (503, Effect::None, "unavailable"),
+            (503, Effect::Creates, "unknown"),
+            (402, Effect::Creates, "wait"),
+            (422, Effect::Creates, "fail"),
+        ] {
+            assert_eq!(outcome(status, effect), wanted, "{status}");
+        }
+        let unreadable = ProviderError::unreadable("x", Effect::None, StatusCode::OK, &"no JSON");
+        assert_eq!(unreadable.outcome(), "unavailable");
+        assert_eq!(ProviderError::not_now("x", Duration::from_secs(1)).outcome(), "not_asked");
     }
 
     #[test]

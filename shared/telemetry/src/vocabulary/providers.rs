@@ -18,7 +18,7 @@ pub(super) const ALL: &[Declared] = &[
                 "operation",
                 &["create", "get", "list", "cancel", "upload", "download", "webhook_secret", "account"],
             ),
-            of("outcome", &["ok", "throttled", "wait", "fail", "unknown"]),
+            of("outcome", &["ok", "throttled", "unavailable", "not_asked", "wait", "fail", "unknown"]),
         ],
         "Calls to a provider by operation and what came of them.",
     ),
