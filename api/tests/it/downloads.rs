@@ -1,12 +1,14 @@
 //! Assets by address: what may be reached is reached, everything private is refused, also behind a redirect.
 
 use axum::Router;
+use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{Html, Redirect};
 use axum::routing::get;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::app::{photo, start, start_with};
 
@@ -23,6 +25,10 @@ pub(crate) async fn web() -> u16 {
         .route("/metadata", get(|| async { Redirect::temporary("http://169.254.169.254/latest/meta-data") }))
         .route("/page", get(|| async { Html("<html>no</html>") }))
         .route("/gone", get(|| async { StatusCode::GONE }));
+    serve(app).await
+}
+
+async fn serve(app: Router) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move { axum::serve(listener, app).await });
@@ -87,4 +93,39 @@ async fn private_addresses_are_refused(pool: PgPool) {
         app.post("/api/v3/assets/from-url", body).await.is_problem(422, "validation_failed");
     }
     app.post("/api/v3/assets/from-url", json!({"client_id": client})).await.is_problem(400, "no_source");
+}
+
+/// The first one is answered when the last one was: it holds up no other, and comes first all the same.
+#[sqlx::test(migrations = false)]
+async fn a_slow_address_holds_up_none_after_it(pool: PgPool) {
+    let (last_was_asked, wait_for_last) = watch::channel(false);
+    let photo = photo("living-room.jpg");
+    let router = Router::new().route(
+        "/{name}",
+        get(move |Path(name): Path<String>| {
+            let (last_was_asked, mut wait_for_last) = (last_was_asked.clone(), wait_for_last.clone());
+            async move {
+                match name.as_str() {
+                    "0.jpg" => drop(wait_for_last.wait_for(|asked| *asked).await),
+                    "9.jpg" => drop(last_was_asked.send(true)),
+                    _ => {}
+                }
+                ([(header::CONTENT_TYPE, "image/jpeg")], photo)
+            }
+        }),
+    );
+    let port = serve(router).await;
+    let app = start_with(pool, &format!("127.0.0.1/32:{port}")).await;
+    let client = app.client("A").await;
+    let addresses: Vec<String> = (0..10).map(|nth| format!("http://127.0.0.1:{port}/{nth}.jpg")).collect();
+    let body = json!({"client_id": client, "assets": addresses});
+    let answer = app.post("/api/v3/assets/from-urls", body).await.is(201);
+    let names: Vec<&str> = answer["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|asset| asset["name"].as_str())
+        .collect();
+    assert_eq!(names, (0..10).map(|nth| format!("{nth}.jpg")).collect::<Vec<_>>());
+    assert_eq!(answer["meta"]["failed"], 0);
 }

@@ -91,22 +91,30 @@ pub async fn create(
         };
         (index, source, taken)
     };
-    let mut taken = pin!(stream::iter(wishes.into_iter().map(fetched)).buffered(AT_ONCE));
+    let total = wishes.len();
+    let mut taken = pin!(stream::iter(wishes.into_iter().map(fetched)).buffer_unordered(AT_ONCE));
     let (mut data, mut errors) = (Vec::new(), Vec::new());
+    // A slow address holds up none that comes after it, and yet all are written in the order of the request, in which they are shown.
+    let mut early: Vec<Option<_>> = (0..total).map(|_| None).collect();
+    let mut written = 0;
     // Fetched side by side, without the database: who writes here must not wait for a connection that a halted fetch holds.
     while let Some((index, source, taken)) = taken.next().await {
-        let created = match taken {
-            Ok(taken) => taken.create(state).await,
-            Err(error) => Err(error),
-        };
-        match created {
-            Ok(asset) => data.push(asset),
-            Err(error) => errors.push(FailedAsset {
-                index,
-                source,
-                error: error.detail().to_owned(),
-                code: error.code(),
-            }),
+        early[index] = Some((source, taken));
+        while let Some((source, taken)) = early.get_mut(written).and_then(Option::take) {
+            let created = match taken {
+                Ok(taken) => taken.create(state).await,
+                Err(error) => Err(error),
+            };
+            match created {
+                Ok(asset) => data.push(asset),
+                Err(error) => errors.push(FailedAsset {
+                    index: written,
+                    source,
+                    error: error.detail().to_owned(),
+                    code: error.code(),
+                }),
+            }
+            written += 1;
         }
     }
     let meta = CreatedAssetsMeta { created: data.len(), failed: errors.len(), errors };
