@@ -113,6 +113,34 @@ async fn a_job_of_which_one_clip_is_bought_still_says_that_another_waits() {
     system.stop().await;
 }
 
+/// As if what was spent today had been spent long ago.
+#[expect(clippy::disallowed_methods, reason = "tests let time pass by hand")]
+async fn the_day_turns(system: &System) {
+    let pool = system.database().await;
+    sqlx::query("UPDATE budget_periods SET starts_on = starts_on - 100")
+        .execute(&pool)
+        .await
+        .expect("long ago");
+}
+
+/// Nobody raises a limit, nobody asks: a worker sees that there is money again.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_day_turns_what_waits_goes_on_by_itself() {
+    let system = System::start(&Options { speed: 60.0, cheap_media: true, ..Options::default() }).await;
+    let campaign = system.campaign().await;
+    limit(&system, PRICE).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(system.small_job(&campaign, json!({})).await);
+    }
+    settled(&system, &ids, 1).await;
+    the_day_turns(&system).await;
+    settled(&system, &ids, 2).await;
+    assert_eq!(today(&system).await["settled"]["micros"], PRICE, "each day had one");
+    assert_eq!(attempts_burnt(&system).await, 0);
+    system.stop().await;
+}
+
 /// Attempts beyond the one that succeeded.
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
 async fn attempts_burnt(system: &System) -> i64 {

@@ -136,5 +136,10 @@ async fn whatever_is_killed_everything_completes_once_and_within_the_limit() {
     );
     assert_eq!((useful, in_vain), (jobs, 0));
     assert_eq!((spent, over), (hard, 0));
+    // It was as bad as it says.
+    assert!(kills > 0);
+    let faults = system.simulated("faults").await;
+    let never = faults.iter().filter(|fault| fault["fired"] == 0).count();
+    assert!(faults.len() == 3 && (jobs < 200 || never == 0), "{faults:?}");
     system.stop().await;
 }

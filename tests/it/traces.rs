@@ -135,7 +135,8 @@ async fn a_film_is_one_trace_over_all_processes() {
         ("POST /api/webhooks/replicate", true)
     );
 
-    // Whoever has the job has its trace, and log lines say it, too.
+    // Whoever has the job has its trace: dashboards look for the spans with its number, and log lines say the trace, too.
+    assert_eq!(enqueue[0].attributes["job_id"], id.to_string());
     let explained = system.get(&format!("/api/v3/jobs/{id}/explain")).await;
     assert_eq!(explained["trace_id"], TRACE, "{explained}");
     let lines = system.lines("worker");
