@@ -143,7 +143,7 @@ impl Writer {
             }
             Err(Failed::Refused(error)) => {
                 let why = "a group of jobs could not be written: each is written alone";
-                tracing::warn!(error = error.why(), jobs = orders.len(), "{why}");
+                tracing::warn!(error = error.why(), count = orders.len(), "{why}");
                 for (order, told) in orders.into_iter().zip(told) {
                     tokio::spawn(self.clone().write_alone(order, told));
                 }
