@@ -60,6 +60,42 @@ async fn so_many_at_once_and_so_far_apart() {
     system.stop().await;
 }
 
+/// One slot, and a model that is left alone: those who wait for it are parked, so that the slot is free for all others.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_limit_holds_no_slot() {
+    let env = vec![("SPOOL_SLOTS_PREDICT", "1".to_owned())];
+    let system = System::start(&Options { speed: 60.0, cheap_media: true, env, ..Options::default() }).await;
+    let campaign = system.campaign().await;
+    let closed = json!({"provider": "replicate", "model": "google/veo-3.1-fast", "why": "tried by a test"});
+    let answer = system.request(Method::PUT, "/api/v3/admin/breakers", Some(closed)).await;
+    assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        ids.push(system.small_job(&campaign, json!({})).await);
+    }
+    let all_wait = async || {
+        for id in &ids {
+            if system.get(&format!("/api/v3/jobs/{id}")).await["parked"] != "provider" {
+                return None;
+            }
+        }
+        Some(())
+    };
+    wait::until("all six to wait for the model", all_wait).await;
+    let other = system
+        .small_job(&campaign, json!({"video_model": "hailuo-02", "resolution": "768p", "clip_duration": 6}))
+        .await;
+    assert_eq!(system.finished(other).await["status"], "completed");
+    assert_eq!(creates(&system).await.len(), 1, "nobody bought of the model that is left alone");
+    let which = "/api/v3/admin/breakers?provider=replicate&model=google/veo-3.1-fast";
+    assert_eq!(system.request(Method::DELETE, which, None).await.status(), 204);
+    for id in &ids {
+        assert_eq!(system.finished(*id).await["status"], "completed");
+    }
+    assert_eq!(burnt(&system).await, 0);
+    system.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_without_credit_parks_everything_until_an_operator_acts() {
     let system =
