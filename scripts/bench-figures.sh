@@ -43,8 +43,11 @@ for _ in $(seq 21); do
   ask -c "SELECT part || ' ' || cost_ms FROM figures" >>"$data/costs"
 done
 echo "figures, median of 21, in ms, with every round trip:"
+total=0
 for part in quick thorough; do
-  echo "  $part: $(awk -v part="$part" '$1 == part { print $2 }' "$data/costs" | median)"
+  cost=$(awk -v part="$part" '$1 == part { print $2 }' "$data/costs" | median)
+  total=$(awk -v a="$total" -v b="$cost" 'BEGIN { print a + b }')
+  echo "  $part: $cost"
 done
 
 # What Postgres says of each statement.
@@ -81,3 +84,7 @@ for how in "--quick" ""; do
   echo "spool doctor $how: $(awk -v b="$begin" -v e="$(date +%s.%N)" 'BEGIN { printf "%.1f s", e - b }')"
 done
 grep -i invariant "$data/doctor.txt" || true
+if awk -v total="$total" 'BEGIN { exit !(total > 20) }'; then
+  echo "error: the figures cost $total ms, and 20 is the most that they may" >&2
+  exit 1
+fi
