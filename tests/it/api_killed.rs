@@ -1,8 +1,10 @@
 //! The API is killed while webhooks come: those that it has not written down are sent again or were not needed, and everything is
-//! bought and completed once.
+//! bought and completed once. And while jobs are created: whoever asks again under the same key has one job.
 
+use futures::{StreamExt, stream};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use system_tests::books::number;
 use system_tests::system::{Options, System};
 use system_tests::wait;
@@ -88,5 +90,50 @@ async fn killed_over_webhooks_that_came_it_loses_nothing() {
     let pool = system.database().await;
     let burnt = "SELECT count(*) FROM queue.task_history WHERE attempt > 1";
     assert_eq!(number(&pool, burnt).await, 0, "attempts that the restarts used up");
+    system.stop().await;
+}
+
+/// Asks for a job under the key of this number; the body of the answer, once there is a job.
+async fn order(system: &System, campaign: &str, nth: usize) -> Option<String> {
+    let path = format!("{}/api/v3/jobs/from-image-pairs", system.ready.api);
+    let request = system.http.post(path).header("x-api-key", &system.ready.key);
+    let request = request.header("idempotency-key", format!("order-{nth}"));
+    let answer = request
+        .json(&json!({"campaign_id": campaign, "num_pairs": 1, "clip_duration": 4}))
+        .send()
+        .await
+        .ok()?;
+    (answer.status() == 201).then_some(answer.text().await.ok()?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_amid_creations_each_key_makes_one_job() {
+    const ORDERS: usize = 800;
+    const BEFORE: i64 = 40;
+    const AT_ONCE: usize = 32;
+    const WRITTEN: &str = "SELECT count(*) FROM jobs";
+    let system = System::start(&Options::default()).await;
+    let campaign = system.campaign().await;
+    let pool = system.database().await;
+    let asked = stream::iter(0..ORDERS)
+        .map(|nth| order(&system, &campaign, nth))
+        .buffered(AT_ONCE)
+        .collect::<Vec<_>>();
+    let killed = async {
+        wait::until("some jobs", async || (number(&pool, WRITTEN).await >= BEFORE).then_some(())).await;
+        system.signal_service("api", Signal::SIGKILL).await
+    };
+    let (first, api) = tokio::join!(asked, killed);
+    let answered = first.iter().flatten().count();
+    assert!(answered > 0 && answered < ORDERS, "{answered} of {ORDERS} were answered before it was killed");
+    let mut jobs = BTreeSet::new();
+    for (nth, first) in first.into_iter().enumerate() {
+        let body = wait::until("the job", async || order(&system, &campaign, nth).await).await;
+        let job: Value = serde_json::from_str(&body).expect("JSON");
+        assert!(jobs.insert(job["job_id"].as_i64().expect("a number")), "a job of its own: {job}");
+        assert!(first.is_none_or(|first| first == body), "the same answer");
+    }
+    assert_eq!(number(&pool, WRITTEN).await, i64::try_from(ORDERS).expect("a number"));
+    assert_ne!(system.service_pid("api").await, api, "it is another process");
     system.stop().await;
 }
