@@ -128,6 +128,9 @@ impl Writer {
             }
             // Who has gone asks again.
             group.retain(|(_, told)| !told.is_closed());
+            if group.is_empty() {
+                continue;
+            }
             // On a task of its own: if it breaks, its callers are told so, and the next group is written.
             tokio::spawn(self.clone().write_group(group)).await.ok();
         }
@@ -181,7 +184,7 @@ impl Writer {
 enum Failed {
     /// Nothing of it is written.
     Refused(ApiError),
-    /// The database is away; what was to be committed may be or not. It is not tried again.
+    /// There was no connection, or it was lost in a commit, which may have been carried out. It is not tried again.
     Unknown(sqlx::Error),
 }
 
