@@ -3,9 +3,13 @@
 use http::Method;
 use serde_json::{Value, json};
 use spool_db::keys::Scope;
+use spool_db::predictions::{self, End};
+use spool_job::money::Micros;
+use spool_job::prediction::PredictionState;
 use sqlx::PgPool;
 
 use crate::app::{TestApp, start};
+use crate::media::prediction;
 
 const DRY_RUN: &str = "/api/v3/jobs/dry-run";
 
@@ -41,6 +45,31 @@ async fn it_says_what_each_creation_would_cost_and_writes_nothing(pool: PgPool) 
     assert_eq!(priced[2]["estimated_cost"], created["data"]["estimated_cost"]);
     assert_eq!(priced[2]["costs"]["estimated_micros"], 400_000);
     assert_eq!(priced[2]["costs"]["learned_p95_micros"], Value::Null, "nothing was bought yet");
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_such_purchases_cost_stands_beside_the_list_price(pool: PgPool) {
+    let app = start(pool).await;
+    // Nineteen at the list price of a micro-dollar and one at twice as much say nothing of 95 in 100; a second one does.
+    for (nth, cost) in [1; 18].into_iter().chain([2, 2]).enumerate() {
+        let (id, _) = prediction(&app).await;
+        let mut conn = app.pool.acquire().await.expect("a connection");
+        predictions::submitted(&mut conn, id, &format!("ext {nth}"), false).await.expect("submitted");
+        let state = PredictionState::Succeeded;
+        let end = End { state, output_url: Some("x"), units: Some(1.0), cost: Micros(cost), failure: None };
+        predictions::ended(&mut conn, id, &end).await.expect("ended");
+    }
+    let campaign = app.lodge().await;
+    let body = json!({"campaign_id": campaign, "num_pairs": 1, "clip_duration": 4, "music": false});
+    let dry = app.post(DRY_RUN, body.clone()).await.is(200);
+    assert_eq!((&dry["costs"]["estimated_micros"], &dry["estimated_cost"]), (&json!(400_000), &json!(0.4)));
+    assert_eq!(dry["costs"]["learned_p95_micros"], 800_000, "{dry}");
+    assert_eq!(dry["costs"]["lines"][0]["micros"], 400_000);
+    assert_eq!(dry["costs"]["lines"][0]["learned_p95_micros"], 800_000);
+    let job = app.post("/api/v3/jobs/from-image-pairs", body).await.is(201);
+    assert_eq!(job["costs"]["learned_p95_micros"], 800_000);
+    let listed = app.get("/api/v3/jobs?limit=1").await.is(200);
+    assert_eq!(listed["data"][0]["costs"]["lines"], dry["costs"]["lines"]);
 }
 
 #[sqlx::test(migrations = false)]

@@ -66,7 +66,17 @@ async fn actions_decide(pool: PgPool) {
     assert_eq!(act(&path, json!({"action": "approve"})).await.is(200)["status"], "approved");
     let regenerate = json!({"action": "regenerate_scene", "payload": {"sceneId": scene}});
     act(&path, regenerate).await.is_problem(422, "not_pending");
-    assert!(act(&path, json!({"action": "cancel"})).await.is(200)["message"].is_string());
+    let canceled = act(&path, json!({"action": "cancel"})).await.is(200);
+    assert!(canceled["message"].is_string());
+    // Each decision shows the arithmetic of what it was about.
+    let costs = &app.get(&path).await.is(200)["costs"];
+    assert!(costs["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{costs}");
+    for answer in [&rejected, &canceled] {
+        assert_eq!(
+            (&answer["costs"]["lines"], &answer["costs"]["settled_micros"]),
+            (&costs["lines"], &json!(0))
+        );
+    }
 }
 
 #[sqlx::test(migrations = false)]

@@ -37,6 +37,14 @@ async fn reports_in_both_formats(pool: PgPool) {
         assert_eq!((&report["meta"]["by"], &report["meta"]["zone"]), (&json!(by), &json!("UTC")));
         assert_eq!(report["meta"]["settled"], json!({"micros": 1, "dollars": 0.000_001}));
         assert_eq!(report["data"][0]["settled"]["micros"], 1);
+        let csv = app.get(&format!("{SPEND}?by={by}&format=csv")).await;
+        assert_eq!((csv.status.as_u16(), csv.header("content-type")), (200, "text/csv; charset=utf-8"));
+        let text = String::from_utf8_lossy(&csv.body).into_owned();
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
+        let key = report["data"][0]["key"].as_str().expect("a key");
+        let name = report["data"][0]["name"].as_str().unwrap_or_default();
+        assert_eq!((lines.len(), lines[0][0], lines[0].len()), (2, by, 9), "{text}");
+        assert_eq!(lines[1][..4], [key, name, "1", "0.000001"], "{text}");
     }
     let answer = app.get(&format!("{SPEND}?by=model&format=csv")).await;
     assert_eq!(answer.status, 200);

@@ -1,6 +1,7 @@
 //! Lists of jobs: pages that stay the same while new jobs come, and finished videos.
 
 use crate::error::{DbError, Doing};
+use crate::ledger::JobMoney;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use spool_job::money::Micros;
@@ -61,10 +62,10 @@ pub struct ListedJob {
     pub video_name: String,
     /// What it was thought to cost, line by line.
     pub estimate: Value,
-    /// The sum of it, in micro-dollars.
-    pub estimate_micros: i64,
     /// What it has spent, in micro-dollars.
     pub settled_micros: i64,
+    /// What it holds for purchases whose cost is not known yet, in micro-dollars.
+    pub reserved_micros: i64,
     /// How many shots it has.
     pub scenes: i64,
     /// 0 to 100.
@@ -96,20 +97,17 @@ pub struct ListedJob {
 }
 
 impl ListedJob {
-    /// What it was thought to cost.
-    pub fn estimate_total(&self) -> Micros {
-        Micros(self.estimate_micros)
-    }
-
-    /// What it has spent.
-    pub fn settled(&self) -> Micros {
-        Micros(self.settled_micros)
+    /// What it holds and has spent.
+    pub fn money(&self) -> JobMoney {
+        JobMoney { reserved: Micros(self.reserved_micros), settled: Micros(self.settled_micros) }
     }
 }
 
 const COLUMNS: &str =
-    "SELECT j.id, j.type AS kind, j.state, j.revision, j.client_id, j.campaign_id, j.video_name, j.estimate, j.estimate_micros,
+    "SELECT j.id, j.type AS kind, j.state, j.revision, j.client_id, j.campaign_id, j.video_name, j.estimate,
             (SELECT COALESCE(sum(l.micros), 0)::bigint FROM ledger l WHERE l.job_id = j.id AND l.kind = 'settle') AS settled_micros,
+            (SELECT COALESCE(sum(l.micros), 0)::bigint FROM ledger l WHERE l.job_id = j.id AND l.kind = 'reserve' AND NOT EXISTS (
+                SELECT 1 FROM ledger later WHERE later.prediction_id = l.prediction_id AND later.kind <> 'reserve')) AS reserved_micros,
             (SELECT count(*) FROM scenes s WHERE s.job_id = j.id) AS scenes,
             j.progress_percent, j.stage, j.parked, j.parked_why, j.partial, j.error_code, j.error,
             j.video_digest IS NOT NULL AS has_video, j.thumbnail_digest IS NOT NULL AS has_thumbnail,

@@ -11,6 +11,7 @@ use spool_job::state::JobState;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::costs::Costs;
 use super::words::JobStatus;
 use super::{approve, cancel};
 use crate::caller::Caller;
@@ -49,6 +50,8 @@ pub struct ActionDone {
     /// Where the job stands now.
     #[schema(value_type = JobStatus)]
     pub status: &'static str,
+    /// What it is thought to cost, line by line, and what is spent.
+    pub costs: Costs,
     /// Only for `regenerate_scene`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub regenerated: Option<RegeneratedScene>,
@@ -70,31 +73,34 @@ pub async fn act(
         Some(Value::Object(payload)) => snake_keys(payload),
         Some(_) => return Err(Invalid::only("payload", "must be an object")),
     };
-    let done = |action, message, status, regenerated| ActionDone {
+    let done = |action, message, status, costs| ActionDone {
         message,
         job_id: id,
         action,
         status,
-        regenerated,
+        costs,
+        regenerated: None,
     };
     Ok(Json(match body.action.as_deref() {
         Some("approve") => {
             let Json(job) = approve::approve(state, caller, ApiPath(id), HeaderMap::new()).await?;
-            done("approve", job.message, job.status, None)
+            done("approve", job.message, job.status, job.costs)
         }
         Some("cancel") => {
             let Json(job) = cancel::cancel(state, caller, ApiPath(id)).await?;
-            done("cancel", job.message, job.status, None)
+            done("cancel", job.message, job.status, job.costs)
         }
         Some("reject_storyboard") => {
-            reject(&state, &caller, id, &payload).await?;
-            done("reject_storyboard", "the storyboard is rejected", JobState::Canceled.as_str(), None)
+            let costs = reject(&state, &caller, id, &payload).await?;
+            done("reject_storyboard", "the storyboard is rejected", JobState::Canceled.as_str(), costs)
         }
         Some("regenerate_scene") => {
             let scene = scene_of(&payload)?;
             let wish: RegenerateScene = from_object(payload)?;
             let regenerated = regenerate_scene(&state, &caller, id, scene, wish).await?;
-            done("regenerate_scene", regenerated.message, regenerated.purchase.status, Some(regenerated))
+            let costs = Costs::reread(&mut *state.db.read().await?, id, &caller).await?;
+            let action = done("regenerate_scene", regenerated.message, regenerated.purchase.status, costs);
+            ActionDone { regenerated: Some(regenerated), ..action }
         }
         Some(_) => return Err(Invalid::only("action", format!("must be {ACTIONS}"))),
         None => return Err(Invalid::only("action", format!("can't be blank: it is {ACTIONS}"))),
@@ -112,7 +118,7 @@ async fn reject(
     caller: &Caller,
     id: i64,
     payload: &Map<String, Value>,
-) -> Result<(), ApiError> {
+) -> Result<Costs, ApiError> {
     let mut transaction = state.db.begin().await?;
     let at = match storyboard::open(&mut transaction, id, caller.client).await? {
         Opening::Unknown => return Err(ApiError::not_found("job", id).with("job_id", id)),
@@ -128,7 +134,8 @@ async fn reject(
     let data = json!({"by": caller.key_id, "feedback": payload.get("feedback")});
     events::append(&mut transaction, id, "storyboard_rejected", &data).await?;
     cancellation::request(&mut transaction, id, caller.client, &caller.key_id).await?;
+    let costs = Costs::reread(&mut transaction, id, caller).await?;
     commit(transaction).await?;
     tracing::info!(job_id = id, by = caller.key_id, "storyboard rejected");
-    Ok(())
+    Ok(costs)
 }

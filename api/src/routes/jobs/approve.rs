@@ -54,9 +54,7 @@ pub async fn approve(
                 .with("job_id", id));
         }
     }
-    let unknown = || ApiError::not_found("job", id).with("job_id", id);
-    let job = jobs::show(&mut transaction, id, caller.client).await?.ok_or_else(unknown)?;
-    let costs = Costs::now(&mut transaction, &job, &caller).await?;
+    let costs = Costs::reread(&mut transaction, id, &caller).await?;
     commit(transaction).await?;
     state.db.ring(bell).await;
     Ok(Json(ApprovedJob {

@@ -13,6 +13,7 @@ use crate::cancellation;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::costs::Costs;
 use crate::routes::jobs::words::JobStatus;
 use crate::state::AppState;
 
@@ -23,6 +24,8 @@ pub struct CanceledJob {
     /// `canceled`, or where the job stands until what it has bought is called off and paid.
     #[schema(value_type = JobStatus)]
     pub status: &'static str,
+    /// What it has spent and still holds, beside what it was thought to cost.
+    pub costs: Costs,
 }
 
 /// Calls a job off. What is in flight at the provider is called off there too, and what that costs all the same is booked; then
@@ -50,8 +53,9 @@ pub async fn cancel(
                 .with("current_status", state.as_str()));
         }
     };
+    let costs = Costs::reread(&mut transaction, id, &caller).await?;
     commit(transaction).await?;
     state.db.ring(bell).await;
     tracing::info!(job_id = id, by = caller.key_id, outcome = ?done, "cancel");
-    Ok(Json(CanceledJob { message, job_id: id, status: status.as_str() }))
+    Ok(Json(CanceledJob { message, job_id: id, status: status.as_str(), costs }))
 }

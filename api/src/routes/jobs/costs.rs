@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use spool_db::budgets::{self, Scope, Standing};
 use spool_db::error::DbError;
-use spool_db::jobs::JobRow;
+use spool_db::jobs::{self, JobRow};
 use spool_db::ledger::JobMoney;
 use spool_job::estimate::{Estimate, Line};
 use spool_job::money::Micros;
@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::caller::Caller;
+use crate::error::ApiError;
 use crate::routes::admin::budgets::body::Amount;
 
 /// Dollars, for people; the exact sum is in micro-dollars.
@@ -38,7 +39,7 @@ pub struct Costs {
     /// The arithmetic: quantity times list price, line by line.
     pub lines: Vec<CostLine>,
     /// The budgets that bind it and whether what is still to be bought fits in each, as of this answer or a moment before it; none
-    /// once it has ended.
+    /// once it has ended, and none in lists.
     pub budgets: Vec<BudgetFit>,
 }
 
@@ -121,6 +122,13 @@ impl Costs {
             budgets::applying(conn, job.client_id, job.campaign_id, Some(job.id)).await?
         };
         Ok(Self::of_job(job, budgets, caller))
+    }
+
+    /// Of a job that the caller may see, after a change to it.
+    pub async fn reread(conn: &mut PgConnection, id: i64, caller: &Caller) -> Result<Self, ApiError> {
+        let job = jobs::show(conn, id, caller.client).await?;
+        let job = job.ok_or_else(|| ApiError::not_found("job", id).with("job_id", id))?;
+        Ok(Self::now(conn, &job, caller).await?)
     }
 
     pub fn of(estimate: &Estimate, money: JobMoney, budgets: Vec<Standing>, caller: &Caller) -> Self {

@@ -5,6 +5,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use spool_db::job_list::{self, JobFilter, ListedJob};
+use spool_job::estimate::Estimate;
 use spool_job::spec::JobKind;
 use spool_job::state::{JobState, UnknownName};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +16,7 @@ use crate::cursor::Cursor;
 use crate::error::{ApiError, Code};
 use crate::extract::query::ApiQuery;
 use crate::links::Links;
+use crate::routes::jobs::costs::Costs;
 use crate::routes::jobs::words::{JobStatus, JobType};
 use crate::state::AppState;
 
@@ -71,6 +73,8 @@ pub struct JobSummary {
     pub estimated_cost: f64,
     /// Dollars that were spent.
     pub settled_cost: f64,
+    /// The estimate with its arithmetic, and what is held and spent; the budgets and what was reused stand in `GET /jobs/{id}`.
+    pub costs: Costs,
     /// 0 to 100.
     pub progress_percentage: i16,
     pub current_stage: String,
@@ -91,13 +95,17 @@ pub struct JobSummary {
 }
 
 impl JobSummary {
-    fn of(job: ListedJob, links: &Links, now: DateTime<Utc>) -> Self {
+    fn of(job: ListedJob, caller: &Caller, links: &Links, now: DateTime<Utc>) -> Result<Self, ApiError> {
         let done = job.state == JobState::Completed.as_str();
-        Self {
+        let money = job.money();
+        let estimate: Estimate = serde_json::from_value(job.estimate).map_err(ApiError::internal)?;
+        let costs = Costs::of(&estimate, money, Vec::new(), caller);
+        Ok(Self {
             video_url: (done && job.has_video).then(|| links.video(job.id, now)),
             thumbnail_url: (done && job.has_thumbnail).then(|| links.video_thumbnail(job.id, now)),
-            estimated_cost: job.estimate_total().dollars(),
-            settled_cost: job.settled().dollars(),
+            estimated_cost: costs.estimated,
+            settled_cost: costs.settled,
+            costs,
             job_id: job.id,
             kind: job.kind,
             status: job.state,
@@ -117,7 +125,7 @@ impl JobSummary {
             updated_at: job.updated_at,
             approved_at: job.approved_at,
             finished_at: job.finished_at,
-        }
+        })
     }
 }
 
@@ -153,7 +161,9 @@ pub async fn list(
     jobs.truncate(limit as usize);
     let next_cursor = jobs.last().filter(|_| !is_last).map(|last| Cursor::after(last).to_string());
     let now = state.clock.now();
-    let data: Vec<JobSummary> = jobs.into_iter().map(|job| JobSummary::of(job, &state.links, now)).collect();
+    let data: Result<Vec<JobSummary>, ApiError> =
+        jobs.into_iter().map(|job| JobSummary::of(job, &caller, &state.links, now)).collect();
+    let data = data?;
     Ok(Json(JobList { meta: CursorMeta { limit, count: data.len(), next_cursor }, data }))
 }
 

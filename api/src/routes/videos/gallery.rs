@@ -7,10 +7,8 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use spool_db::job_list::{self, JobFilter, ListedJob};
-use spool_db::ledger::JobMoney;
 use spool_db::scenes::{self, SceneRow};
 use spool_job::estimate::Estimate;
-use spool_job::money::Micros;
 use spool_job::state::JobState;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -175,9 +173,9 @@ fn video(
 ) -> Result<VideoJson, ApiError> {
     let now = state.clock.now();
     let done = job.state == JobState::Completed.as_str();
-    let settled = job.settled();
+    let money = job.money();
     let estimate: Estimate = serde_json::from_value(job.estimate).map_err(ApiError::internal)?;
-    let costs = Costs::of(&estimate, JobMoney { reserved: Micros(0), settled }, Vec::new(), caller);
+    let costs = Costs::of(&estimate, money, Vec::new(), caller);
     let storyboard = StoryboardJson::of(board);
     Ok(VideoJson {
         video_url: (done && job.has_video).then(|| state.links.video(job.id, now)),
