@@ -69,6 +69,46 @@ fn arm_all(armed: &Armed) {
     }
 }
 
+/// As after a 429 that asks for much time; and everything that is parked looks again.
+#[expect(clippy::disallowed_methods, reason = "as an operator would with psql")]
+async fn no_reads_for_two_hours(system: &System) {
+    let pool = system.database().await;
+    for sql in [
+        "UPDATE provider_limits SET paused_until = now() + interval '2 hours', pause_reason = 'a test'
+         WHERE class = 'other' AND model = '*'",
+        "UPDATE queue.task SET run_at = now() WHERE kind = 'render' AND run_at > now()",
+    ] {
+        sqlx::query(sql).execute(&pool).await.expect("changed");
+    }
+}
+
+/// How often the provider was asked for something that it has.
+async fn reads(system: &System) -> usize {
+    system.simulated("requests").await.iter().filter(|one| one["create"] == false).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doubt_is_bounded_when_nothing_may_be_read() {
+    let env = vec![("SPOOL_SUBMIT_SETTLE_SECONDS", "4".into())];
+    let system = System::start(&Options { workers: 1, speed: 60.0, cheap_media: true, env }).await;
+    let campaign = system.campaign().await;
+    no_reads_for_two_hours(&system).await;
+    let before = reads(&system).await;
+    system.fault(json!({"match": {"route": "create"}, "times": 1, "fault": {"kind": "drop_response"}})).await;
+    system.fault(json!({"match": {}, "times": "always", "fault": {"kind": "webhook_lost"}})).await;
+    let id = system.small_job(&campaign, json!({})).await;
+    wait::until("a lost answer", async || (list(&system, "unknown").await.len() == 1).then_some(())).await;
+    an_hour_ago(&system, id).await;
+    let row = wait::until("a prediction in doubt", async || {
+        no_reads_for_two_hours(&system).await;
+        list(&system, "in_doubt").await.pop()
+    })
+    .await;
+    assert_eq!(row["job_id"], id, "{row}");
+    assert_eq!(reads(&system).await, before, "nothing was read meanwhile");
+    system.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operators_word_is_checked_and_then_believed() {
     let armed = Armed::new();

@@ -20,6 +20,8 @@ const SCAN_MARGIN: chrono::TimeDelta = chrono::TimeDelta::seconds(120);
 const EMPTY_SCANS: i32 = 2;
 /// Inputs vanish from lists an hour after the end; after this nothing can be proved any more.
 const PROVABLE: Duration = Duration::from_secs(55 * 60);
+/// After this nobody waits for a token of the reads any more: an operator looks.
+const LAST_LOOK: Duration = Duration::from_secs(60 * 60);
 /// Rest after a scan that failed.
 const SCAN_REST: Duration = Duration::from_secs(10);
 /// Look at once after adopting.
@@ -35,14 +37,18 @@ pub(super) async fn resolve(
     let half = ctx.settings.submit_settle / 2;
     let unknown_for = Duration::from_secs_f64(row.unknown_for_s.unwrap_or_default().max(0.0));
     // Reckoned from the intent: the POST is that old, whenever somebody noticed that its answer is missing.
-    let provable = Duration::from_secs_f64(row.intent_for_s.max(0.0)) <= PROVABLE;
+    let age = Duration::from_secs_f64(row.intent_for_s.max(0.0));
+    let provable = age <= PROVABLE;
     if let Some(since) = row.since_scan_s.map(|s| Duration::from_secs_f64(s.max(0.0)))
         && since < half
     {
         return Ok(park(half.saturating_sub(since), "looking for the prediction").into());
     }
     if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
-        return Ok(park(rest, "looking for the prediction").into());
+        let Some(left) = LAST_LOOK.checked_sub(age) else {
+            return doubt(ctx.pool.begin().await?, run, row).await;
+        };
+        return Ok(park(rest.min(left), "looking for the prediction").into());
     }
     let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None)).await
     {
