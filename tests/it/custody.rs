@@ -69,6 +69,8 @@ async fn the_output_with_the_least_time_left_is_fetched_first() {
     let before = waiting(&system, 4).await;
     let tightest = before["meta"]["tightest_seconds"].as_f64().expect("a number");
     assert!((3000.0..=3600.0).contains(&tightest), "{before}");
+    system.metric_is("spool_custody_waiting", |count| count >= 4.0).await;
+    system.metric_is("spool_custody_tightest_seconds", |left| (3000.0..=tightest).contains(&left)).await;
     let last = before["data"][3]["prediction_id"].as_str().expect("an id").to_owned();
     older(&system, &last).await;
     let now = custody(&system).await;
@@ -104,6 +106,8 @@ async fn what_is_paid_but_lost_is_counted() {
     let custody = custody(&system).await;
     assert_eq!((&custody["meta"]["waiting"], &custody["meta"]["lost"]), (&json!(0), &json!(1)), "{custody}");
     assert_eq!(custody["meta"]["lost_micros"], 400_000);
+    system.metric_is("spool_paid_but_lost", |count| (0.5..1.5).contains(&count)).await;
+    system.metric_is("spool_paid_but_lost_micros", |micros| (399_999.5..400_000.5).contains(&micros)).await;
     assert_eq!((&custody["data"][0]["lost"], &custody["data"][0]["job_id"]), (&json!(true), &json!(id)));
     system.stop().await;
 }

@@ -9,7 +9,7 @@ use system_tests::wait;
 
 /// Jobs of one clip each.
 const FLOOD: usize = 36;
-const FEW: usize = 3;
+const FEW: usize = 12;
 
 /// Whose each paid call was, in the order in which the provider got them: the campaign's id.
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
@@ -56,11 +56,15 @@ async fn a_client_that_wants_little_is_not_behind_all_of_one_that_floods() {
     }
     let order = callers(&system).await;
     assert_eq!(order.len(), FLOOD + FEW, "each clip was ordered once");
+    let first = order.iter().position(|one| *one == few).expect("some of the few");
     let last = order.iter().rposition(|one| *one == few).expect("some of the few");
     let after = order[last..].iter().filter(|one| **one == flood).count();
     eprintln!("{after} calls of {FLOOD} of the flood came after the last of the {FEW}");
     // Half of the flood stood in line when they came. Without turns all of it would have gone before.
     assert!(after >= FLOOD / 6, "only {after} of the flood came after: {order:?}");
+    // Twice the weight is twice the turns: half as many of the flood between them, neither as many nor none.
+    let between = order[first..last].iter().filter(|one| **one == flood).count();
+    assert!((FEW / 4..=FEW * 3 / 4).contains(&between), "{between} of the flood came between: {order:?}");
     let weights = system.get("/api/v3/admin/limits/weights").await;
     assert_eq!(weights["data"][0]["weight"], 2.0, "{weights}");
     system.books_balance().await;

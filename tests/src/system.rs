@@ -204,6 +204,17 @@ impl System {
         listed.as_array().expect("an array").clone()
     }
 
+    /// Waits until a metric without labels, by the API's page, is so.
+    pub async fn metric_is(&self, name: &str, so: impl Fn(f64) -> bool) -> f64 {
+        crate::wait::until(name, async || {
+            let page =
+                self.http.get(format!("{}/metrics", self.ready.api)).send().await.ok()?.text().await.ok()?;
+            let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+            value.parse().ok().filter(|value| so(*value))
+        })
+        .await
+    }
+
     /// Makes the simulator forget its faults.
     pub async fn no_faults(&self) {
         let url = format!("{}/_sim/faults", self.ready.simulator);

@@ -173,6 +173,18 @@ pub(super) const ROUNDS: &[Round] = &[
         ..QUIET
     },
     Round {
+        name: "webhooks in another order than they were sent in, which may be before the answer",
+        faults: || {
+            vec![
+                json!({"match": {"route": "create"}, "times": JOBS, "fault": {"kind": "latency", "response_ms": 4000, "when": "after"}}),
+                json!({"times": "always", "fault": {"kind": "run_time", "seconds": 60}}),
+                json!({"times": "always", "fault": {"kind": "webhook_reorder"}}),
+            ]
+        },
+        places: &["Posted"],
+        ..QUIET
+    },
+    Round {
         name: "answers that break off in the middle, and webhooks lost",
         faults: || of_lost_answers(json!({"kind": "break_off"}), JOBS),
         places: &["AnswerUncommitted", "Listed", "Adopted"],

@@ -3,7 +3,7 @@
 use crate::fixture;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use spool_db::budgets::Decision;
+use spool_db::budgets::{self, Decision, Period, Scope};
 use spool_db::predictions::{self, End, Slot};
 use spool_job::money::Micros;
 use spool_job::prediction::{PredictionState, Purpose};
@@ -25,6 +25,10 @@ pub(super) struct Orders {
     pub(super) buyers: usize,
     /// Of each buyer.
     pub(super) purchases: usize,
+    /// What each has a job of, one after the other; a campaign of its own each when empty.
+    pub(super) campaigns: Vec<Uuid>,
+    /// Hard limit of each buyer's job.
+    pub(super) of_a_job: Option<i64>,
     /// Buys and does nothing else, for so long, and says how long each purchase took.
     pub(super) seconds: Option<u64>,
 }
@@ -41,7 +45,7 @@ async fn one_process_that_buys() {
         .await
         .unwrap();
     let buyers: Vec<_> =
-        (0..orders.buyers).map(|_| tokio::spawn(buyer(pool.clone(), orders.clone()))).collect();
+        (0..orders.buyers).map(|nth| tokio::spawn(buyer(pool.clone(), orders.clone(), nth))).collect();
     let mut took = Vec::new();
     for buyer in buyers {
         took.extend(buyer.await.unwrap());
@@ -50,10 +54,16 @@ async fn one_process_that_buys() {
 }
 
 /// Microseconds that each purchase took.
-async fn buyer(pool: PgPool, orders: Orders) -> Vec<u64> {
+async fn buyer(pool: PgPool, orders: Orders, nth: usize) -> Vec<u64> {
     let mut conn = pool.acquire().await.unwrap();
-    let campaign = fixture::campaign(&mut conn).await;
+    let campaign = match orders.campaigns.get(nth % orders.campaigns.len().max(1)) {
+        Some(shared) => *shared,
+        None => fixture::campaign(&mut conn).await,
+    };
     let job_id = fixture::job(&mut conn, campaign).await;
+    if let Some(hard) = orders.of_a_job {
+        budgets::set(&mut conn, &super::budget(Scope::Job(job_id), Period::Total, hard)).await.unwrap();
+    }
     drop(conn);
     let (begin, most) = (Instant::now(), orders.seconds.map(Duration::from_secs));
     let mut took = Vec::new();
