@@ -29,6 +29,7 @@ pub mod layers;
 pub mod limits;
 pub mod links;
 pub mod log_level;
+pub mod material_reads;
 pub mod metrics;
 pub mod older_settings;
 pub mod openapi;

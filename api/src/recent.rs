@@ -13,6 +13,9 @@ use spool_db::learned::{self, Learned};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::Database;
+use crate::error::ApiError;
+
 /// How old it may be.
 pub const LIFE: Duration = Duration::from_millis(750);
 /// Most values that are kept.
@@ -30,13 +33,30 @@ impl Recent {
         Self { learned: Kept::new(life), budgets: Kept::new(life) }
     }
 
+    /// What purchases have really cost, and the budgets that bind a new job of this campaign. A connection is taken only where one of them
+    /// must be read.
+    pub async fn of_new_job(
+        &self,
+        db: &Database,
+        client: Uuid,
+        campaign: Uuid,
+    ) -> Result<(Arc<Learned>, Vec<Standing>), ApiError> {
+        if let (Some(learned), Some(budgets)) =
+            (self.learned.young(()), self.budgets.young((client, campaign)))
+        {
+            return Ok((learned, budgets));
+        }
+        let mut conn = db.read().await?;
+        Ok((self.learned(&mut conn).await?, self.budgets(&mut conn, client, campaign).await?))
+    }
+
     /// What purchases have really cost.
     pub async fn learned(&self, conn: &mut PgConnection) -> Result<Arc<Learned>, DbError> {
         self.learned.get((), async { learned::all(conn).await.map(Arc::new) }).await
     }
 
     /// The budgets that bind a new job of this campaign.
-    pub async fn budgets(
+    async fn budgets(
         &self,
         conn: &mut PgConnection,
         client: Uuid,

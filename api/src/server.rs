@@ -29,6 +29,7 @@ use crate::group_commit::GroupCommit;
 use crate::key_cache::{self, KeyCache};
 use crate::key_rates::KeyRates;
 use crate::links::Links;
+use crate::material_reads::MaterialReads;
 use crate::metrics::OpenStream;
 use crate::older_settings;
 use crate::recent::{self, Recent};
@@ -157,9 +158,11 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
         variable: "SPOOL_SIGNING_KEY",
         problem: format!("is not usable: {error}"),
     })?;
+    let db = Database::new(pool.clone(), args.database.pgbouncer);
     Ok(AppState::new(Parts {
         group_commit: GroupCommit::new(&pool),
-        db: Database::new(pool, args.database.pgbouncer),
+        material_reads: MaterialReads::new(&db),
+        db,
         store: MediaStore::open(&args.media.media_url).map_err(|error| ConfigError {
             variable: "SPOOL_MEDIA_URL",
             problem: format!("is not usable: {error}"),

@@ -16,6 +16,7 @@ use crate::group_commit::GroupCommit;
 use crate::key_cache::KeyCache;
 use crate::key_rates::KeyRates;
 use crate::links::Links;
+use crate::material_reads::MaterialReads;
 use crate::recent::Recent;
 use crate::webhook_secret::WebhookSecret;
 
@@ -41,6 +42,8 @@ pub struct Parts {
     pub recent: Recent,
     /// Writes the jobs that are created.
     pub group_commit: GroupCommit,
+    /// Reads what their storyboards are made from.
+    pub material_reads: MaterialReads,
     pub key_rates: KeyRates,
     pub key_cache: KeyCache,
     /// Web pages that may call.

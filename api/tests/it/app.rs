@@ -18,6 +18,7 @@ use spool_api::group_commit::GroupCommit;
 use spool_api::key_cache::KeyCache;
 use spool_api::key_rates::KeyRates;
 use spool_api::links::Links;
+use spool_api::material_reads::MaterialReads;
 use spool_api::recent::Recent;
 use spool_api::router;
 use spool_api::state::{AppState, Parts};
@@ -108,6 +109,7 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
     let clock = ManualClock::at(day());
     let state = AppState::new(Parts {
         group_commit: GroupCommit::new(&pool),
+        material_reads: MaterialReads::new(&Database::new(pool.clone(), false)),
         db: Database::new(pool.clone(), false),
         store: MediaStore::open(&media.path().display().to_string()).expect("a store"),
         ffmpeg: Ffmpeg::discover(2).expect("FFmpeg is installed"),

@@ -3,13 +3,9 @@
 use http::Method;
 use serde_json::{Value, json};
 use spool_db::keys::Scope;
-use spool_db::predictions::{self, End};
-use spool_job::money::Micros;
-use spool_job::prediction::PredictionState;
 use sqlx::PgPool;
 
 use crate::app::{TestApp, start};
-use crate::media::prediction;
 
 const DRY_RUN: &str = "/api/v3/jobs/dry-run";
 
@@ -48,17 +44,11 @@ async fn it_says_what_each_creation_would_cost_and_writes_nothing(pool: PgPool) 
 }
 
 #[sqlx::test(migrations = false)]
+#[expect(clippy::disallowed_methods, reason = "how it is learned is tested where purchases are")]
 async fn what_such_purchases_cost_stands_beside_the_list_price(pool: PgPool) {
     let app = start(pool).await;
-    // Nineteen at the list price of a micro-dollar and one at twice as much say nothing of 95 in 100; a second one does.
-    for (nth, cost) in [1; 18].into_iter().chain([2, 2]).enumerate() {
-        let (id, _) = prediction(&app).await;
-        let mut conn = app.pool.acquire().await.expect("a connection");
-        predictions::submitted(&mut conn, id, &format!("ext {nth}"), false).await.expect("submitted");
-        let state = PredictionState::Succeeded;
-        let end = End { state, output_url: Some("x"), units: Some(1.0), cost: Micros(cost), failure: None };
-        predictions::ended(&mut conn, id, &end).await.expect("ended");
-    }
+    let learned = "INSERT INTO learned_costs (model, unit, p95_permille, samples) VALUES ('google/veo-3.1-fast', 'second', 2000, 20)";
+    sqlx::query(learned).execute(&app.pool).await.expect("as after twenty purchases");
     let campaign = app.lodge().await;
     let body = json!({"campaign_id": campaign, "num_pairs": 1, "clip_duration": 4, "music": false});
     let dry = app.post(DRY_RUN, body.clone()).await.is(200);

@@ -1,8 +1,9 @@
-//! What a storyboard is made from: a campaign and its photos, in one round trip.
+//! What storyboards are made from: campaigns and their photos, in one round trip.
 
 use crate::error::{DbError, Doing};
 use spool_job::photo::Photo;
 use sqlx::PgConnection;
+use std::collections::HashMap;
 use uuid::Uuid;
 
 /// Most photos that one storyboard is made from.
@@ -19,33 +20,32 @@ pub struct Material {
     pub photos: Vec<Photo>,
 }
 
-/// Of a campaign; with `owner`, only if it belongs to that client.
-pub async fn of_campaign(
+/// Of those of these campaigns that there are.
+pub async fn of_campaigns(
     conn: &mut PgConnection,
-    campaign_id: Uuid,
-    owner: Option<Uuid>,
-) -> Result<Option<Material>, DbError> {
+    campaigns: &[Uuid],
+) -> Result<HashMap<Uuid, Material>, DbError> {
     // A campaign without photos is one row without a photo.
     let rows = sqlx::query!(
-        r#"SELECT c.client_id AS "client_id!", c.name AS "campaign_name!", a.id AS "photo_id?", a.name AS "photo_name?", a.tags AS "tags?"
+        r#"SELECT c.id, c.client_id AS "client_id!", c.name AS "campaign_name!", a.id AS "photo_id?", a.name AS "photo_name?",
+                  a.tags AS "tags?"
            FROM campaigns c
            LEFT JOIN LATERAL (
                SELECT id, name, tags, inserted_at FROM assets
                WHERE campaign_id = c.id AND type = 'image' AND deleted_at IS NULL
-               ORDER BY inserted_at, id LIMIT $3
+               ORDER BY inserted_at, id LIMIT $2
            ) a ON true
-           WHERE c.id = $1 AND ($2::uuid IS NULL OR c.client_id = $2)
-           ORDER BY a.inserted_at, a.id"#,
-        campaign_id,
-        owner,
+           WHERE c.id = ANY ($1)
+           ORDER BY c.id, a.inserted_at, a.id"#,
+        campaigns,
         MOST_PHOTOS,
     )
     .fetch_all(conn)
     .await
-    .doing("read the photos of the campaign")?;
-    let mut material: Option<Material> = None;
+    .doing("read the photos of the campaigns")?;
+    let mut materials: HashMap<Uuid, Material> = HashMap::new();
     for row in rows {
-        let material = material.get_or_insert_with(|| Material {
+        let material = materials.entry(row.id).or_insert_with(|| Material {
             client_id: row.client_id,
             campaign_name: row.campaign_name,
             photos: Vec::new(),
@@ -54,5 +54,5 @@ pub async fn of_campaign(
             material.photos.push(Photo { asset_id, name, tags });
         }
     }
-    Ok(material)
+    Ok(materials)
 }

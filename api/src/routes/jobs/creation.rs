@@ -9,13 +9,12 @@ use spool_db::budgets::Standing;
 use spool_db::job_creation::{self, NewJob, NewRows};
 use spool_db::jobs::JobRow;
 use spool_db::scenes::SceneRow;
-use spool_db::{assets, jobs, material};
+use spool_db::{assets, jobs};
 use spool_job::estimate::{self, Estimate};
 use spool_job::photo::Photo;
 use spool_job::planner::{Direction, PlanError};
 use spool_job::spec::JobKind;
 use spool_job::storyboard::Storyboard;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::request::{Film, field_of};
@@ -67,17 +66,14 @@ pub struct Created {
 
 impl Creation {
     /// Plans and estimates.
-    pub async fn draft(
-        &self,
-        conn: &mut PgConnection,
-        state: &AppState,
-        caller: &Caller,
-    ) -> Result<Draft, ApiError> {
-        let material = material::of_campaign(conn, self.campaign_id, caller.client)
-            .await?
-            .ok_or_else(|| self.no_campaign())?;
-        if material.photos.is_empty() && assets::count_of_campaign(conn, self.campaign_id).await? == 0 {
-            return Err((self.no_assets)());
+    pub async fn draft(&self, state: &AppState, caller: &Caller) -> Result<Draft, ApiError> {
+        let material = state.material_reads.of_campaign(self.campaign_id, caller.client).await?;
+        let material = material.ok_or_else(|| self.no_campaign())?;
+        if material.photos.is_empty() {
+            let mut reading = state.db.read().await?;
+            if assets::count_of_campaign(&mut reading, self.campaign_id).await? == 0 {
+                return Err((self.no_assets)());
+            }
         }
         let direction = Direction {
             style: self.film.style.clone(),
@@ -85,14 +81,14 @@ impl Creation {
             clip_ms: self.film.clip_ms,
         };
         let storyboard = (self.plan)(&material.photos, &direction).map_err(unplannable)?;
-        let learned = state.recent.learned(conn).await?;
+        let (learned, budgets) =
+            state.recent.of_new_job(&state.db, material.client_id, self.campaign_id).await?;
         let estimate = estimate::job(&self.film.spec, &storyboard, state.clock.now().date_naive())
             .map_err(|error| Invalid::only(field_of(&error), error.to_string()))?
             .with_learned(|model, unit| learned.p95_permille(model, unit));
-        let budgets = state.recent.budgets(conn, material.client_id, self.campaign_id).await?;
         Ok(Draft {
             client_id: material.client_id,
-            campaign_name: material.campaign_name,
+            campaign_name: material.campaign_name.clone(),
             storyboard,
             estimate,
             budgets,
@@ -107,10 +103,7 @@ impl Creation {
         caller: &Caller,
         answer: impl Fn(Created) -> T + Send + Sync + 'static,
     ) -> Result<Response, ApiError> {
-        let mut reading = state.db.read().await?;
-        let drafted = self.draft(&mut reading, state, caller).await;
-        drop(reading);
-        let draft = match drafted {
+        let draft = match self.draft(state, caller).await {
             Ok(draft) => draft,
             Err(error) => {
                 // Whoever asks again is answered as before, whatever has become of the campaign since.

@@ -82,8 +82,8 @@ pub async fn dry_run(
     ApiJson(body): ApiJson<Map<String, Value>>,
 ) -> Result<Json<DryRun>, ApiError> {
     let creation = parse(body, &state, &caller)?;
+    let draft = creation.draft(&state, &caller).await?;
     let mut conn = state.db.read().await?;
-    let draft = creation.draft(&mut conn, &state, &caller).await?;
     let (client, campaign) = (Some(draft.client_id), Some(creation.campaign_id));
     let budgets = budgets::applying(&mut conn, client, campaign, None).await?;
     let stop = budgets::stopped(&mut conn).await?;

@@ -126,7 +126,8 @@ async fn groups_of_the_same_campaigns_do_not_block_each_other_for_ever(pool: PgP
 async fn the_material_is_the_campaign_and_its_photos_oldest_first(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let campaign = fixture::campaign(&mut conn).await;
-    let bare = material::of_campaign(&mut conn, campaign, None).await.unwrap().unwrap();
+    let other = fixture::campaign(&mut conn).await;
+    let bare = material::of_campaigns(&mut conn, &[campaign]).await.unwrap().remove(&campaign).unwrap();
     assert_eq!((bare.campaign_name.as_str(), bare.photos.len()), ("Autumn", 0));
     let photo = |age: u32, kind: &str, gone: &str| {
         format!(
@@ -144,12 +145,14 @@ async fn the_material_is_the_campaign_and_its_photos_oldest_first(pool: PgPool) 
     {
         run(&mut conn, &photo(age, kind, gone)).await;
     }
-    let owner = Some(bare.client_id);
-    let found = material::of_campaign(&mut conn, campaign, owner).await.unwrap().unwrap();
+    let all = material::of_campaigns(&mut conn, &[campaign, Uuid::now_v7(), other]).await.unwrap();
+    assert_eq!(all.len(), 2, "those that there are");
+    let found = &all[&campaign];
+    assert_eq!(found.client_id, bare.client_id);
     let names: Vec<&str> = found.photos.iter().map(|photo| photo.name.as_str()).collect();
     assert_eq!(names, ["old 3", "old 1"]);
     assert_eq!(found.photos[0].tags, ["a", "b"]);
-    assert_eq!(material::of_campaign(&mut conn, campaign, Some(Uuid::now_v7())).await.unwrap(), None);
+    assert!(all[&other].photos.is_empty() && all[&other].client_id != found.client_id);
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests change rows by hand")]
