@@ -1,7 +1,7 @@
 //! The main job: real photos in, a finished film out.
 
 use serde_json::json;
-use system_tests::film::{difference, mean_volume, picture, probe};
+use system_tests::film::{difference, mean_volume, picture, probe, volume_between};
 use system_tests::job::photos;
 use system_tests::system::{Options, System};
 
@@ -126,5 +126,23 @@ async fn what_fails_is_left_out_or_ends_the_job_as_it_was_asked() {
     let scenes = system.get(&format!("/api/v3/jobs/{id}/scenes")).await;
     assert_eq!(scenes["completed_scenes"], 3, "{scenes}");
     system.nothing_else_was_bought().await;
+    system.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn music_that_was_asked_for_fades_as_long_as_was_said() {
+    let system =
+        System::start(&Options { workers: 1, speed: 60.0, cheap_media: true, ..Options::default() }).await;
+    let campaign = system.campaign().await;
+    let body = json!({"campaign_id": campaign, "clip_duration": 8, "num_pairs": 1, "resolution": "720p", "music": false});
+    let id = system.post("/api/v3/jobs/from-image-pairs", body).await["job_id"].as_i64().expect("a number");
+    let wish = json!({"job_id": id, "audio_params": {"fade_duration": 4, "merge_with_video": true, "sync_mode": "trim"}});
+    system.post("/api/v3/audio/generate-scenes", wish).await;
+    system.post(&format!("/api/v3/jobs/{id}/approve"), json!({})).await;
+    assert_eq!(system.finished(id).await["status"], "completed");
+    let video = system.video(id).await;
+    // A straight fade over four seconds: 12 dB between its first second's middle and its third's.
+    let (early, later) = (volume_between(&video, 0.25, 0.75).await, volume_between(&video, 2.25, 2.75).await);
+    assert!(later - early > 8.0, "{early} dB, then {later} dB");
     system.stop().await;
 }

@@ -21,10 +21,19 @@ pub async fn probe(video: &Path) -> Value {
 
 /// Mean volume in decibels; digital silence is far below -60.
 pub async fn mean_volume(video: &Path) -> f64 {
+    volume(video, "volumedetect").await
+}
+
+/// The same of some seconds of it.
+pub async fn volume_between(video: &Path, start: f64, end: f64) -> f64 {
+    volume(video, &format!("atrim=start={start}:end={end},volumedetect")).await
+}
+
+async fn volume(video: &Path, filter: &str) -> f64 {
     let output = command("ffmpeg")
         .args(["-nostdin", "-hide_banner", "-i"])
         .arg(video)
-        .args(["-map", "0:a", "-af", "volumedetect", "-f", "null", "-"])
+        .args(["-map", "0:a", "-af", filter, "-f", "null", "-"])
         .output()
         .await
         .expect("ffmpeg runs");

@@ -21,6 +21,12 @@ async fn status(app: &TestApp, job: i64) -> Value {
     app.get(&format!("/api/v3/audio/status/{job}")).await.is(200)
 }
 
+/// In milliseconds.
+async fn fade(app: &TestApp, job: i64) -> u32 {
+    let mut conn = app.pool.acquire().await.expect("a connection");
+    spool_db::jobs::show(&mut conn, job, None).await.expect("read").expect("a job").spec.music_fade_ms
+}
+
 #[sqlx::test(migrations = false)]
 async fn music_can_be_asked_for_before_approval(pool: PgPool) {
     let app = start(pool).await;
@@ -35,6 +41,7 @@ async fn music_can_be_asked_for_before_approval(pool: PgPool) {
     assert_eq!(accepted["audio_status"]["estimated_duration"], 10);
     let after = app.get(&format!("/api/v3/jobs/{job}")).await.is(200);
     assert_eq!(after["storyboard"]["scenes"][0]["music_prompt"], "slow harp");
+    assert_eq!(fade(&app, job).await, 1000);
     assert!(
         after["estimated_cost"].as_f64() > before["estimated_cost"].as_f64(),
         "priced anew, before approval"
@@ -123,6 +130,9 @@ async fn wishes_that_cannot_be_are_refused(pool: PgPool) {
         json!({"sync_mode": "stretch"}),
         json!({"error_strategy": "explode"}),
         json!({"prompt": "x".repeat(2001)}),
+        json!({"fade_duration": -0.1}),
+        json!({"fade_duration": 10.1}),
+        json!({"merge_with_video": "yes"}),
     ] {
         app.post(GENERATE, json!({"job_id": job, "audio_params": params}))
             .await

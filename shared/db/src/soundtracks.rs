@@ -130,6 +130,8 @@ pub struct Wish {
     pub prompt: Option<String>,
     /// What failed music does to the video.
     pub on_failure: Option<OnMusicFailure>,
+    /// How long it fades in and out, in milliseconds.
+    pub fade_ms: Option<u32>,
 }
 
 /// What became of a wish for music.
@@ -188,6 +190,7 @@ pub async fn add(
     }
     spec.music = true;
     spec.on_music_failure = wish.on_failure.unwrap_or(spec.on_music_failure);
+    spec.music_fade_ms = wish.fade_ms.unwrap_or(spec.music_fade_ms);
     sqlx::query!(
         "UPDATE scenes SET music_prompt = $2, updated_at = now() WHERE job_id = $1 AND $2::text IS NOT NULL",
         id,

@@ -115,6 +115,7 @@ fn facts(sketches: &[Sketch], workers: u64, is_paused: bool) -> Facts {
                 aspect: "16:9".into(),
                 audio: false,
                 music: false,
+                music_fade_ms: spool_job::spec::USUAL_FADE_MS,
                 on_scene_failure: OnSceneFailure::Fail,
                 on_music_failure: OnMusicFailure::Halt,
             },

@@ -59,6 +59,9 @@ pub struct JobSpec {
     pub audio: bool,
     /// Whether to compose a soundtrack.
     pub music: bool,
+    /// How long it fades in and out, in milliseconds.
+    #[serde(default = "usual_fade")]
+    pub music_fade_ms: u32,
     /// Whether an output that was bought before by the same order is used again, for nothing.
     #[serde(default = "yes")]
     pub reuse: bool,
@@ -71,6 +74,16 @@ pub struct JobSpec {
 /// Specs from before there was a choice.
 const fn yes() -> bool {
     true
+}
+
+/// How long soundtracks fade in and out unless told otherwise, in milliseconds.
+pub const USUAL_FADE_MS: u32 = 1500;
+/// Longest fade of a soundtrack, in milliseconds.
+pub const MAX_FADE_MS: u32 = 10_000;
+
+/// Specs from before there was a choice.
+const fn usual_fade() -> u32 {
+    USUAL_FADE_MS
 }
 
 /// Longest shot of a storyboard, in milliseconds.
@@ -113,6 +126,7 @@ mod tests {
             aspect: aspect.into(),
             audio: false,
             music: true,
+            music_fade_ms: USUAL_FADE_MS,
             reuse: true,
             on_scene_failure: OnSceneFailure::Fail,
             on_music_failure: OnMusicFailure::ContinueWithSilence,

@@ -13,9 +13,6 @@ use spool_telemetry::traces;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Fade at both ends of the soundtrack.
-const FADE: Duration = Duration::from_millis(1500);
-
 /// The step.
 pub(super) struct Mix(pub(super) Arc<Context>);
 
@@ -57,7 +54,8 @@ impl Handler for Mix {
             });
         }
         let soundtrack = workspace.path("soundtrack.m4a");
-        traces::during("soundtrack", ctx.ffmpeg.soundtrack(&segments, total, FADE, &soundtrack)).await?;
+        let fade = Duration::from_millis(job.spec.music_fade_ms.into());
+        traces::during("soundtrack", ctx.ffmpeg.soundtrack(&segments, total, fade, &soundtrack)).await?;
         crash_point!(SoundtrackMade);
         let out = workspace.path("video.mp4");
         traces::during("mix", ctx.ffmpeg.mix(&video, &soundtrack, job.spec.audio, &out)).await?;

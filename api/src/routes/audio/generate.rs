@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use spool_db::soundtracks::{self, Adding, Wish};
 use spool_db::{learned, scenes};
 use spool_job::estimate;
-use spool_job::spec::{JobSpec, OnMusicFailure};
+use spool_job::spec::{JobSpec, MAX_FADE_MS, OnMusicFailure};
 use spool_job::tasks::group_key;
 use spool_queue::{Bell, inspect};
 use sqlx::PgConnection;
@@ -30,6 +30,8 @@ use crate::validation::Invalid;
 const USUAL_SECONDS: i64 = 10;
 /// Longest description of the music, in characters.
 const LONGEST_PROMPT: usize = 2_000;
+/// In seconds.
+const LONGEST_FADE: f64 = MAX_FADE_MS as f64 / 1000.0;
 
 /// Which job is to have music.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -40,7 +42,7 @@ pub struct GenerateAudio {
     pub audio_params: AudioParams,
 }
 
-/// What older callers send. Music always lies under the video, with fades at both ends.
+/// How the music is to be.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub struct AudioParams {
     /// What the music should sound like; otherwise the storyboard says.
@@ -49,9 +51,14 @@ pub struct AudioParams {
     /// `continue_with_silence` or `halt`.
     #[schema(value_type = Option<String>, pattern = "^(continue_with_silence|halt)$")]
     pub error_strategy: Option<OnMusicFailure>,
-    /// `trim`: each stretch is cut to its scene. Nothing else is done.
+    /// Seconds for which it fades in and out, 0 to 10, 1.5 when left out.
+    #[schema(minimum = 0, maximum = 10)]
+    pub fade_duration: Option<f64>,
+    /// `trim`: each stretch is cut to its scene. Nothing else is done: the pace of music is not changed.
     #[schema(pattern = "^trim$")]
     pub sync_mode: Option<String>,
+    /// What older callers send. The music lies under the video whatever it is, and by itself at `GET /audio/{job_id}/download`.
+    pub merge_with_video: Option<bool>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -140,7 +147,11 @@ fn parse(mut body: Map<String, Value>) -> Result<(i64, Wish), ApiError> {
             .optional_text("audio_params.prompt", audio_params.prompt, LONGEST_PROMPT)
             .filter(|prompt| !prompt.trim().is_empty()),
         on_failure: audio_params.error_strategy,
+        fade_ms: audio_params.fade_duration.map(|seconds| (seconds * 1000.0).round() as u32),
     };
+    if audio_params.fade_duration.is_some_and(|seconds| !(0.0..=LONGEST_FADE).contains(&seconds)) {
+        invalid.add("audio_params.fade_duration", format!("must be 0 to {LONGEST_FADE} seconds"));
+    }
     if audio_params.sync_mode.is_some_and(|mode| mode != "trim") {
         invalid.add("audio_params.sync_mode", "must be trim: each stretch is cut to its scene");
     }

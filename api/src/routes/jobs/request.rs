@@ -84,6 +84,7 @@ impl FilmWishes {
             aspect: self.aspect_ratio.unwrap_or_else(|| "16:9".to_owned()),
             audio: self.generate_audio.unwrap_or(false),
             music: self.music.unwrap_or(defaults.music),
+            music_fade_ms: spool_job::spec::USUAL_FADE_MS,
             reuse: self.reuse.unwrap_or(true),
             on_scene_failure: self.on_scene_failure.unwrap_or(OnSceneFailure::Fail),
             on_music_failure: self.audio_error_strategy.unwrap_or(defaults.on_music_failure),

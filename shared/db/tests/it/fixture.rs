@@ -18,6 +18,7 @@ pub(crate) fn spec() -> JobSpec {
         aspect: "16:9".into(),
         audio: false,
         music: true,
+        music_fade_ms: spool_job::spec::USUAL_FADE_MS,
         reuse: true,
         on_scene_failure: OnSceneFailure::Fail,
         on_music_failure: OnMusicFailure::ContinueWithSilence,

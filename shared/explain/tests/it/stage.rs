@@ -31,6 +31,7 @@ pub(crate) fn spec(music: bool) -> JobSpec {
         aspect: "16:9".into(),
         audio: false,
         music,
+        music_fade_ms: spool_job::spec::USUAL_FADE_MS,
         on_scene_failure: OnSceneFailure::Fail,
         on_music_failure: OnMusicFailure::ContinueWithSilence,
     }

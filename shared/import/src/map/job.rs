@@ -183,6 +183,7 @@ pub(crate) fn spec(model: String, aspect: Option<&str>, music: bool, scenes: &[O
         aspect: aspect.unwrap_or("16:9").to_owned(),
         audio: false,
         music,
+        music_fade_ms: spool_job::spec::USUAL_FADE_MS,
         reuse: true,
         on_scene_failure: OnSceneFailure::Fail,
         on_music_failure: OnMusicFailure::ContinueWithSilence,
