@@ -1,4 +1,4 @@
-//! `spool import` as a program, on a database of the size that the older systems had: every row and byte, in little memory.
+//! `spool import elixir` as a program, on a database of the size that the older system had: every row and byte, in little memory.
 
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
@@ -13,15 +13,15 @@ const BOUND: Duration = Duration::from_secs(300);
 /// What a film may add to the memory of the import: much less than a film.
 const MOST_MORE: u64 = 12_000_000;
 
-const CLIENTS: u64 = 2;
-const CAMPAIGNS: u64 = 4;
-const PHOTOS: u64 = 259;
+pub(crate) const CLIENTS: u64 = 2;
+pub(crate) const CAMPAIGNS: u64 = 4;
+pub(crate) const PHOTOS: u64 = 259;
 const PHOTO_BYTES: usize = 200_000;
 /// The one film whose size is on record.
-const FILM_BYTES: usize = 33_435_877;
-const CLIP_BYTES: usize = 8_000_000;
+pub(crate) const FILM_BYTES: usize = 33_435_877;
+pub(crate) const CLIP_BYTES: usize = 8_000_000;
 
-fn id(kind: u8, number: u64) -> String {
+pub(crate) fn id(kind: u8, number: u64) -> String {
     format!("{kind:02x}000000-0000-4000-8000-{number:012x}")
 }
 
@@ -38,11 +38,11 @@ fn media(head: &[u8], seed: u64, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn photo(n: u64) -> Vec<u8> {
+pub(crate) fn photo(n: u64) -> Vec<u8> {
     media(b"\xff\xd8\xff\xe0\x00\x10JFIF", n, PHOTO_BYTES + (n as usize % 50) * 1000)
 }
 
-fn film(n: u64, length: usize) -> Vec<u8> {
+pub(crate) fn film(n: u64, length: usize) -> Vec<u8> {
     media(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", n, length)
 }
 
@@ -107,14 +107,14 @@ async fn spool(arguments: &[&str], pool: &PgPool, media: &Path) -> Output {
     tokio::time::timeout(BOUND, command.output()).await.expect("it ends").expect("it starts")
 }
 
-async fn import(file: &Path, pool: &PgPool, media: &Path) -> Value {
+pub(crate) async fn import(system: &str, file: &Path, pool: &PgPool, media: &Path) -> Value {
     let file = file.to_str().expect("a readable path");
-    let output = spool(&["import", "elixir", file, "--json"], pool, media).await;
+    let output = spool(&["import", system, file, "--json"], pool, media).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("a report")
 }
 
-async fn value(pool: &PgPool, sql: String) -> Value {
+pub(crate) async fn value(pool: &PgPool, sql: String) -> Value {
     #[expect(clippy::disallowed_methods, reason = "tests look at rows as they are")]
     sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT to_jsonb(found) FROM ({sql}) found")))
         .fetch_one(pool)
@@ -123,11 +123,20 @@ async fn value(pool: &PgPool, sql: String) -> Value {
 }
 
 /// The row's digest is that of the bytes, and the store has them.
-fn is_there(media: &Path, digest: &Value, bytes: &[u8]) {
+pub(crate) fn is_there(media: &Path, digest: &Value, bytes: &[u8]) {
     let expected = spool_job::canonical::hex(&Sha256::digest(bytes));
     assert_eq!(digest, &json!(expected));
     let path = media.join(&expected[..2]).join(&expected[2..4]).join(&expected);
     assert!(std::fs::read(path).expect("a stored file") == bytes, "the store holds something else");
+}
+
+/// 190 MB of media, films of 33 MB among them, leave hardly a trace in memory.
+pub(crate) fn no_more_memory(least: &Value, most: &Value) {
+    let peak = |report: &Value| report["peak_memory_bytes"].as_u64();
+    if let (Some(least), Some(most)) = (peak(least), peak(most)) {
+        println!("peak memory: {least} bytes for one photo, {most} for all");
+        assert!(most < least + MOST_MORE, "{least} bytes for one photo, {most} for all");
+    }
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
@@ -136,9 +145,9 @@ async fn a_database_of_the_documented_size_arrives_in_constant_memory(pool: PgPo
     let (small, large, media) =
         (folder.path().join("small.db"), folder.path().join("large.db"), folder.path().join("media"));
     make(&small, 1, 0);
-    let least = import(&small, &pool, &media).await;
+    let least = import("elixir", &small, &pool, &media).await;
     make(&large, PHOTOS, 2);
-    let report = import(&large, &pool, &media).await;
+    let report = import("elixir", &large, &pool, &media).await;
     let rows: Vec<(&str, u64)> = report["tables"]
         .as_array()
         .expect("tables")
@@ -177,12 +186,7 @@ async fn a_database_of_the_documented_size_arrives_in_constant_memory(pool: PgPo
             is_there(&media, &row["clip_digest"], &film(n * 10 + k, CLIP_BYTES));
         }
     }
-    // 190 MB of media, films of 33 MB among them, leave hardly a trace in memory.
-    let peak = |report: &Value| report["peak_memory_bytes"].as_u64();
-    if let (Some(least), Some(most)) = (peak(&least), peak(&report)) {
-        println!("peak memory: {least} bytes for one photo, {most} for all");
-        assert!(most < least + MOST_MORE, "{least} bytes for one photo, {most} for all");
-    }
+    no_more_memory(&least, &report);
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]

@@ -2,5 +2,6 @@
 
 mod doctor;
 mod import;
+mod import_scenes;
 mod money;
 mod throwaway;
