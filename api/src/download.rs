@@ -2,7 +2,7 @@
 //! behind redirects and by DNS, and size and time are bounded.
 
 use spool_media::scratch::Received;
-use spool_provider::download;
+use spool_provider::download::{self, Bounds};
 use spool_telemetry::programs;
 use tokio_util::io::ReaderStream;
 use url::Url;
@@ -15,7 +15,7 @@ use crate::state::AppState;
 pub async fn fetch(state: &AppState, url: &Url) -> Result<Received, ApiError> {
     let folder = state.store.scratch().folder().map_err(ApiError::internal)?;
     let path = folder.path().join("download");
-    let downloaded = download::fetch(&state.fetch_policy, url.as_str(), &path, MOST_MEDIA_BYTES)
+    let downloaded = download::fetch(&state.fetch_policy, url.as_str(), &path, Bounds::of(MOST_MEDIA_BYTES))
         .await
         .map_err(|error| {
             let reason = error.to_string();

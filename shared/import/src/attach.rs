@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use spool_media::kind::MAX_UPLOAD_BYTES;
 use spool_media::store::{BoxError, MediaStore};
-use spool_provider::download;
+use spool_provider::download::{self, Bounds};
 use spool_provider::guard::FetchPolicy;
 use std::path::Path;
 use tokio::io::AsyncReadExt;
@@ -129,7 +129,7 @@ impl Attach<'_> {
             let failed = |source| ImportError::Media { place: place(row, column), source: Box::new(source) };
             let folder = store.scratch().folder().map_err(failed)?;
             let path = folder.path().join("download");
-            if download::fetch(policy, url, &path, MAX_UPLOAD_BYTES).await.is_ok() {
+            if download::fetch(policy, url, &path, Bounds::of(MAX_UPLOAD_BYTES)).await.is_ok() {
                 media.insert((*column).to_owned(), self.file(&path, row, column).await?);
                 return Ok(());
             }

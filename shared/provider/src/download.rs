@@ -11,10 +11,24 @@ use url::Url;
 
 /// Redirects that are followed, each checked like the first address.
 const MOST_REDIRECTS: usize = 5;
-/// Longest silence of a server.
-const SILENCE: Duration = Duration::from_secs(30);
-/// Time for the whole download.
-const TOTAL: Duration = Duration::from_secs(300);
+
+/// How much a download may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Size of the file.
+    pub bytes: u64,
+    /// Longest silence of a server.
+    pub silence: Duration,
+    /// Time for all of it, redirects included.
+    pub total: Duration,
+}
+
+impl Bounds {
+    /// So many bytes, in five minutes without a silence of half a minute.
+    pub const fn of(bytes: u64) -> Self {
+        Self { bytes, silence: Duration::from_secs(30), total: Duration::from_secs(300) }
+    }
+}
 
 /// What was downloaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,6 +79,9 @@ pub enum DownloadError {
         /// Bytes that were announced.
         announced: u64,
     },
+    /// All of it took too much time.
+    #[error("the download was not over after {} s", .0.as_secs_f64())]
+    TooLong(Duration),
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
@@ -95,12 +112,22 @@ impl DownloadError {
     }
 }
 
-/// Downloads `url` to `path`, at most `limit` bytes. Nothing is sent along: no token, no cookie.
+/// Downloads `url` to `path`. Nothing is sent along: no token, no cookie.
 pub async fn fetch(
     policy: &FetchPolicy,
     url: &str,
     path: &Path,
-    limit: u64,
+    bounds: Bounds,
+) -> Result<Downloaded, DownloadError> {
+    let whole = tokio::time::timeout(bounds.total, follow(policy, url, path, bounds)).await;
+    whole.unwrap_or(Err(DownloadError::TooLong(bounds.total)))
+}
+
+async fn follow(
+    policy: &FetchPolicy,
+    url: &str,
+    path: &Path,
+    bounds: Bounds,
 ) -> Result<Downloaded, DownloadError> {
     let mut url: Url = url.parse()?;
     for _ in 0..=MOST_REDIRECTS {
@@ -109,8 +136,7 @@ pub async fn fetch(
         // A client for this one hop: it can connect to nothing but the checked addresses.
         let client = builder()
             .resolve_to_addrs(host, &addresses)
-            .read_timeout(SILENCE)
-            .timeout(TOTAL)
+            .read_timeout(bounds.silence)
             .build()
             .map_err(DownloadError::transport)?;
         let answer = client.get(url.clone()).send().await.map_err(DownloadError::transport)?;
@@ -119,7 +145,7 @@ pub async fn fetch(
                 let location = answer.headers().get(LOCATION).and_then(|value| value.to_str().ok());
                 url = url.join(location.ok_or(DownloadError::Redirects)?)?;
             }
-            200 => return save(answer, path, limit).await,
+            200 => return save(answer, path, bounds.bytes).await,
             status @ (403 | 404 | 410) => return Err(DownloadError::Gone { status }),
             status => return Err(DownloadError::Status { status }),
         }

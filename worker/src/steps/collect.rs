@@ -12,7 +12,7 @@ use spool_job::state::SceneState;
 use spool_job::tasks::{CollectTask, TaskKind};
 use spool_media::kind::{self, HEAD_BYTES};
 use spool_media::probe::Probe;
-use spool_provider::download::{self, DownloadError};
+use spool_provider::download::{self, Bounds, DownloadError};
 use spool_queue::{Done, Failure, Handler, Outcome, RetryPolicy, Run};
 use spool_telemetry::{programs, traces};
 use std::path::Path;
@@ -96,7 +96,7 @@ async fn gone(ctx: &Context, run: &Run, row: &PredictionRow, failure: Failure) -
 
 async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Failure> {
     let url = row.output_url.as_deref().unwrap_or_default();
-    match download::fetch(&ctx.fetch, url, path, LIMIT).await {
+    match download::fetch(&ctx.fetch, url, path, Bounds::of(LIMIT)).await {
         Ok(downloaded) => {
             programs::bytes_in(downloaded.bytes);
             Ok(())
@@ -114,7 +114,9 @@ async fn fetch(ctx: &Context, row: &PredictionRow, path: &Path) -> Result<(), Fa
             crash_point!(OutputAskedAgain);
             match now.output_urls().first() {
                 Some(again) => {
-                    programs::bytes_in(download::fetch(&ctx.fetch, again, path, LIMIT).await?.bytes);
+                    programs::bytes_in(
+                        download::fetch(&ctx.fetch, again, path, Bounds::of(LIMIT)).await?.bytes,
+                    );
                     Ok(())
                 }
                 None => Err(Failure::fail(OUTPUT_LOST, "paid but lost: the provider has removed the output")),

@@ -2,18 +2,23 @@
 
 use crate::server::{Reply, Server, answer, raw};
 use sha2::Digest;
-use spool_provider::download::{DownloadError, Downloaded, fetch};
+use spool_provider::download::{Bounds, DownloadError, Downloaded, fetch};
 use spool_provider::guard::{FetchPolicy, GuardError};
 use spool_provider::http::install_crypto;
+use std::time::Duration;
 
 const LIMIT: u64 = 100;
 
 async fn get(policy: &str, url: &str) -> Result<(Downloaded, Vec<u8>), DownloadError> {
+    get_within(policy, url, Bounds::of(LIMIT)).await
+}
+
+async fn get_within(policy: &str, url: &str, bounds: Bounds) -> Result<(Downloaded, Vec<u8>), DownloadError> {
     install_crypto();
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("file");
     let policy: FetchPolicy = policy.parse().expect("a policy");
-    let downloaded = fetch(&policy, url, &path, LIMIT).await?;
+    let downloaded = fetch(&policy, url, &path, bounds).await?;
     Ok((downloaded, std::fs::read(&path).expect("the file")))
 }
 
@@ -67,6 +72,26 @@ async fn what_is_not_the_file_is_told_apart() {
         assert!(format!("{error:?}").starts_with(expected), "{expected}: {error:?}");
         assert!(!error.to_string().contains("sig="), "an address may carry a signature");
     }
+}
+
+#[tokio::test]
+async fn neither_a_server_that_says_nothing_nor_one_that_drips_holds_us_up() {
+    const LONG: Duration = Duration::from_secs(600);
+    let begun = "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\n";
+    for reply in [Reply::Silence, Reply::Hang(begun.into()), Reply::Hang(format!("{begun}some bytes").into())]
+    {
+        let server = Server::playing([reply]).await;
+        let bounds = Bounds { silence: Duration::from_millis(200), total: LONG, ..Bounds::of(LIMIT) };
+        let error = get_within("127.0.0.0/8", &server.url("/"), bounds).await.expect_err("no file");
+        assert!(matches!(&error, DownloadError::Transport(why) if why.is_timeout()), "{error:?}");
+        assert!(!error.is_final(), "another try may do");
+    }
+    // Each byte comes in time, the file does not; nor does a chain of redirects to it.
+    let server = Server::playing([answer(302, "location: /there\r\n", ""), Reply::Drip(begun.into())]).await;
+    let bounds = Bounds { silence: LONG, total: Duration::from_millis(500), ..Bounds::of(LIMIT) };
+    let error = get_within("127.0.0.0/8", &server.url("/"), bounds).await.expect_err("no file");
+    assert!(matches!(&error, DownloadError::TooLong(_)), "{error:?}");
+    assert!(error.to_string().contains("0.5 s") && !error.is_final());
 }
 
 #[tokio::test]

@@ -13,6 +13,10 @@ pub(crate) enum Reply {
     Close,
     /// Nothing, for ever.
     Silence,
+    /// These bytes, then nothing.
+    Hang(Vec<u8>),
+    /// These bytes, then one more every so often.
+    Drip(Vec<u8>),
 }
 
 /// A whole answer.
@@ -55,6 +59,19 @@ impl Server {
                         stream.shutdown().await.ok();
                     }
                     Some(Reply::Silence) => silent.push(stream),
+                    Some(Reply::Hang(bytes)) => {
+                        stream.write_all(&bytes).await.ok();
+                        silent.push(stream);
+                    }
+                    Some(Reply::Drip(bytes)) => {
+                        stream.write_all(&bytes).await.ok();
+                        tokio::spawn(async move {
+                            let mut every = tokio::time::interval(std::time::Duration::from_millis(50));
+                            while stream.write_all(b"x").await.is_ok() {
+                                every.tick().await;
+                            }
+                        });
+                    }
                     Some(Reply::Close) | None => {}
                 }
             }
