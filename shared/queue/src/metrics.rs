@@ -79,15 +79,27 @@ pub(crate) fn lease_lost() {
     counter!(LEASES_LOST).increment(1);
 }
 
-pub(crate) fn claimed(queue: &str, started: Instant, waited: impl Iterator<Item = f64>) {
+/// Of each task the kind, if this worker knows it, and how long it had waited. Whoever enqueues by plain SQL may name as many kinds as they
+/// like: the others count as one.
+pub(crate) fn claimed<'k>(
+    queue: &str,
+    started: Instant,
+    tasks: impl Iterator<Item = (Option<&'k str>, f64)>,
+) {
     histogram!(CLAIM_SECONDS, "queue" => queue.to_owned()).record(started.elapsed());
     let pickup = histogram!(PICKUP_SECONDS, "queue" => queue.to_owned());
-    let mut count = 0;
-    for seconds in waited {
-        pickup.record(seconds.max(0.0));
-        count += 1;
+    let mut counts: Vec<(&str, u64)> = Vec::new();
+    for (kind, waited) in tasks {
+        pickup.record(waited.max(0.0));
+        let kind = kind.unwrap_or("unknown");
+        match counts.iter_mut().find(|(counted, _)| *counted == kind) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((kind, 1)),
+        }
     }
-    counter!(CLAIMED, "queue" => queue.to_owned()).increment(count);
+    for (kind, count) in counts {
+        counter!(CLAIMED, "queue" => queue.to_owned(), "kind" => kind.to_owned()).increment(count);
+    }
 }
 
 pub(crate) fn flushed(took: Duration) {

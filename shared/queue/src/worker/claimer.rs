@@ -57,7 +57,11 @@ pub(crate) async fn run(core: Arc<Core>, lane: Arc<Lane>, tasks: mpsc::Sender<Ta
         lane.free.add_permits(wanted - claims.len());
         if !claims.is_empty() {
             core.claimed.fetch_add(claims.len() as u64, Ordering::Relaxed);
-            metrics::claimed(&lane.queue, started, claims.iter().map(|claim| claim.waited));
+            let known = |kind: &str| core.handlers.contains_key(kind);
+            let seen = claims
+                .iter()
+                .map(|claim| (Some(claim.kind.as_str()).filter(|kind| known(kind)), claim.waited));
+            metrics::claimed(&lane.queue, started, seen);
             metrics::slots_free(&lane.queue, lane.free.available_permits());
         }
         for claimed in core.admit(claims) {

@@ -18,7 +18,12 @@ pub(super) const ALL: &[Declared] = &[
         &[of("command", &["cancel", "retry", "wake", "snooze", "run_now", "replace"])],
         "Tasks that commands of this process changed while they waited, or brought back; counted when the bell is rung after the commit.",
     ),
-    counter("spool_queue_claimed_total", Worker, &[open("queue")], "Tasks claimed by this process."),
+    counter(
+        "spool_queue_claimed_total",
+        Worker,
+        &[open("queue"), open("kind")],
+        "Tasks claimed by this process; all kinds that it does not know are one, `unknown`.",
+    ),
     counter(
         "spool_queue_runs_total",
         Worker,
