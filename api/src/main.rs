@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use spool_api::cli::{Cli, Command, ServeArgs};
 use spool_api::server::{Server, ServerError};
 use spool_api::{openapi, router};
+use spool_telemetry::declared::By;
 use spool_telemetry::traces::Traces;
 use spool_telemetry::{aliases, lifeline, logging, metrics, refusal};
 
@@ -63,7 +64,7 @@ fn serve(args: &ServeArgs, older: &[String]) -> ExitCode {
 
 async fn run(args: &ServeArgs) -> Result<(), ServerError> {
     let stop = lifeline::watch();
-    let metrics = metrics::install();
+    let metrics = metrics::install(By::Api);
     let server = Server::bind(args, metrics).await?;
     let address = server.address();
     tracing::info!(%address, "listening");

@@ -1,6 +1,7 @@
 //! Every question of every panel, asked of a real Prometheus and a real Postgres after a real run under load, and a picture of the answers;
 //! and what workers counted in that run is what the books say.
 
+use crate::exposition::pages_are_as_declared;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row};
 use std::cell::Cell;
@@ -201,6 +202,7 @@ async fn every_panel_has_data_after_a_run_under_load_and_counters_are_the_books(
         all[asked.index]["answer"] = Value::Array(answer);
     }
     counters_are_the_books(&system, &prometheus).await;
+    pages_are_as_declared(&system).await;
     let kept = std::env::var_os("SPOOL_TEST_PICTURES").map(PathBuf::from);
     let passing = tempfile::tempdir().expect("a folder");
     pictures(&all, kept.as_deref().unwrap_or(passing.path())).await;

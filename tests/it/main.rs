@@ -25,6 +25,7 @@ mod doctor;
 mod doubt;
 mod emergency_stop;
 mod explain;
+mod exposition;
 mod fair_money;
 mod fairness;
 mod gpu_time;

@@ -1,6 +1,7 @@
 //! `spool-worker`: configuration, telemetry, then work until told to stop.
 
 use clap::{CommandFactory, Parser};
+use spool_telemetry::declared::By;
 use spool_telemetry::traces::Traces;
 use spool_telemetry::{aliases, lifeline, logging, metrics, refusal};
 use spool_worker::config::Config;
@@ -39,7 +40,7 @@ async fn main() -> ExitCode {
         writeln!(std::io::stderr(), "spool-worker: {error}").ok();
         return ExitCode::from(BAD_SETTINGS);
     }
-    let metrics = metrics::install();
+    let metrics = metrics::install(By::Worker);
     let ended = run(config, metrics, lifeline::watch()).await;
     traces.end();
     match ended {

@@ -191,7 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_error_texts_grows_no_series() {
-        let metrics = metrics::install();
+        let metrics = metrics::install(spool_telemetry::declared::By::Worker);
         for n in 10_000..10_300 {
             for text in
                 [format!("flood {n}"), format!("flood (E{n})"), format!("flood {n}, contents violates {n}")]

@@ -31,6 +31,7 @@ use spool_media::link::LinkSigner;
 use spool_media::store::MediaStore;
 use spool_provider::guard::FetchPolicy;
 use spool_provider::hook_secret::HookSecrets;
+use spool_telemetry::declared::By;
 use spool_telemetry::metrics;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -132,7 +133,7 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
         key_cache: KeyCache::new(life),
         cors: "https://app.example.com".parse::<CorsOrigins>().expect("an origin"),
     });
-    let router = router::app(state.clone(), metrics::install()).expect("the document is written");
+    let router = router::app(state.clone(), metrics::install(By::Api)).expect("the document is written");
     let mut app = TestApp { router, pool, state, clock, key: String::new(), _media: media };
     app.key = app.new_key(&[Scope::Admin], None).await;
     app

@@ -57,7 +57,7 @@ impl Telemetry {
         if self == Self::Off {
             return Ok(None);
         }
-        let installed = metrics::install();
+        let installed = metrics::install(spool_telemetry::declared::By::Worker);
         tokio::spawn(async move {
             let mut tick = tokio::time::interval(Duration::from_secs(1));
             loop {

@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
 use crate::build;
-use crate::declared::{DEFAULT_SECONDS_BUCKETS, Declared, Kind};
+use crate::declared::{By, DEFAULT_SECONDS_BUCKETS, Declared, Kind};
 use crate::names;
 use crate::vocabulary;
 
@@ -34,11 +34,11 @@ impl Metrics {
     }
 }
 
-/// Installs the recorder, declares every metric of the [`vocabulary`] and sets the known series to zero.
+/// Installs the recorder, declares every metric of the [`vocabulary`] and sets the known series of this program to zero.
 ///
 /// Call it inside the tokio runtime, before anything emits. A second call gives the same handle.
-pub fn install() -> Metrics {
-    INSTALLED.get_or_init(first_install).clone()
+pub fn install(program: By) -> Metrics {
+    INSTALLED.get_or_init(|| first_install(program)).clone()
 }
 
 /// Sets one more counter series to zero, for label values that only the program knows (its models, its routes).
@@ -46,7 +46,7 @@ pub fn register_zero(name: &'static str, labels: &[(&'static str, String)]) {
     metrics::counter!(name, labels).increment(0);
 }
 
-fn first_install() -> Metrics {
+fn first_install(program: By) -> Metrics {
     let recorder = with_buckets(PrometheusBuilder::new()).build_recorder();
     let handle = recorder.handle();
     if metrics::set_global_recorder(recorder).is_err() {
@@ -63,7 +63,7 @@ fn first_install() -> Metrics {
     let process = Collector::default();
     process.describe();
     for metric in vocabulary::all() {
-        declare(metric);
+        declare(metric, program);
     }
     metrics::gauge!(names::BUILD_INFO, "version" => build::VERSION, "revision" => build::REVISION).set(1.0);
     Metrics { handle, process }
@@ -83,13 +83,13 @@ fn with_buckets(mut builder: PrometheusBuilder) -> PrometheusBuilder {
     builder
 }
 
-fn declare(metric: &Declared) {
+fn declare(metric: &Declared, program: By) {
     match metric.kind {
         Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.meaning),
         Kind::Gauge => metrics::describe_gauge!(metric.name, metric.unit, metric.meaning),
         Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.unit, metric.meaning),
     }
-    if metric.kind == Kind::Counter {
+    if metric.kind == Kind::Counter && [program, By::Programs].contains(&metric.by) {
         for series in known_series(metric) {
             register_zero(metric.name, &series);
         }
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn known_series_stand_at_zero_and_histograms_have_buckets() {
-        let metrics = install();
+        let metrics = install(By::Worker);
         let text = metrics.render();
         for kind in ["reserved", "settled", "released"] {
             assert!(text.contains(&format!("spool_money_micros_total{{kind=\"{kind}\"}} 0")), "{text}");
