@@ -35,6 +35,7 @@ mod limits;
 mod limits_settings;
 mod logs;
 mod memo;
+mod observe;
 mod orphans;
 mod outages;
 mod parity;

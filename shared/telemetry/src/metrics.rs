@@ -129,7 +129,7 @@ mod tests {
         assert!(text.contains("process_resident_memory_bytes"), "{text}");
         metrics::histogram!(names::FFMPEG_SECONDS, "operation" => "probe").record(0.2);
         metrics::histogram!("spool_queue_some_seconds").record(0.2);
-        let text = install().render();
+        let text = metrics.render();
         assert!(text.contains("spool_ffmpeg_seconds_bucket{operation=\"probe\",le=\"0.25\"} 1"), "{text}");
         assert!(text.contains("spool_queue_some_seconds_bucket{le=\"0.25\"} 1"), "{text}");
     }
