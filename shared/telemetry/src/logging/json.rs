@@ -7,17 +7,25 @@ use super::values::Value;
 
 /// Opens it with what every line has.
 pub(super) fn begin(out: &mut Vec<u8>, now: &str, level: Level, target: &str, message: &str) {
-    out.extend_from_slice(b"{\"timestamp\":");
-    put(out, now);
-    for (name, value) in [("level", level.as_str()), ("target", target), ("message", message)] {
-        field(out, name, Value::Text(value));
+    for part in ["{\"timestamp\":\"", now, "\",\"level\":\"", level.as_str(), "\",\"target\":"] {
+        out.extend_from_slice(part.as_bytes());
     }
+    put(out, target);
+    out.extend_from_slice(b",\"message\":");
+    put(out, message);
 }
 
 pub(super) fn field(out: &mut Vec<u8>, name: &str, value: Value<&str>) {
     out.push(b',');
-    put(out, name);
-    out.push(b':');
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')) {
+        // Nearly all: nothing in it needs another spelling.
+        out.push(b'"');
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b"\":");
+    } else {
+        put(out, name);
+        out.push(b':');
+    }
     match value {
         Value::Text(value) => put(out, value),
         Value::Int(value) => put(out, &value),
