@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use spool_db::material::{self, Material};
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::database::Database;
@@ -18,6 +20,9 @@ const READERS: usize = 2;
 const MOST: usize = 32;
 /// Most that wait; who comes then waits to wait.
 const QUEUE: usize = 1024;
+
+/// Nobody waits longer for photos.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 type Found = Result<Option<Arc<Material>>, ApiError>;
 
@@ -51,8 +56,12 @@ impl MaterialReads {
     ) -> Result<Option<Arc<Material>>, ApiError> {
         let (told, found) = oneshot::channel();
         let ended = |_| ApiError::internal("the readers of photos have ended");
-        self.asks.send(Ask { campaign, told }).await.map_err(ended)?;
-        let found = found.await.map_err(ApiError::internal)??;
+        let asked = async {
+            self.asks.send(Ask { campaign, told }).await.map_err(ended)?;
+            found.await.map_err(ApiError::internal)?
+        };
+        let slow = |_| ApiError::unavailable("the database", "too many ask for photos at the same time");
+        let found = timeout(PATIENCE, asked).await.map_err(slow)??;
         Ok(found.filter(|material| owner.is_none_or(|owner| owner == material.client_id)))
     }
 }
@@ -69,8 +78,17 @@ async fn read_all(db: Database, queue: Arc<Mutex<mpsc::Receiver<Ask>>>) {
     }
 }
 
-async fn answer(db: &Database, group: Vec<Ask>) {
-    let read = read(db, &group).await;
+async fn answer(db: &Database, mut group: Vec<Ask>) {
+    // Who has gone asks again.
+    group.retain(|ask| !ask.told.is_closed());
+    if group.is_empty() {
+        return;
+    }
+    let read = match read(db, &group).await {
+        // One lost connection is not to fail all of them; a second error is.
+        Err(_) => self::read(db, &group).await,
+        read => read,
+    };
     for Ask { campaign, told } in group {
         let found = read.as_ref().map(|materials| materials.get(&campaign).cloned());
         told.send(found.map_err(Clone::clone)).ok();

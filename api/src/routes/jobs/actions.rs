@@ -97,8 +97,7 @@ pub async fn act(
         Some("regenerate_scene") => {
             let scene = scene_of(&payload)?;
             let wish: RegenerateScene = from_object(payload)?;
-            let regenerated = regenerate_scene(&state, &caller, id, scene, wish).await?;
-            let costs = Costs::reread(&mut *state.db.read().await?, id, &caller).await?;
+            let (regenerated, costs) = regenerate_scene(&state, &caller, id, scene, wish).await?;
             let action = done("regenerate_scene", regenerated.message, regenerated.purchase.status, costs);
             ActionDone { regenerated: Some(regenerated), ..action }
         }

@@ -6,6 +6,7 @@ use spool_db::budgets::{self, Scope, Standing};
 use spool_db::error::DbError;
 use spool_db::jobs::{self, JobRow};
 use spool_db::ledger::JobMoney;
+use spool_db::predictions::memo;
 use spool_job::estimate::{Estimate, Line};
 use spool_job::money::Micros;
 use sqlx::PgConnection;
@@ -128,7 +129,9 @@ impl Costs {
     pub async fn reread(conn: &mut PgConnection, id: i64, caller: &Caller) -> Result<Self, ApiError> {
         let job = jobs::show(conn, id, caller.client).await?;
         let job = job.ok_or_else(|| ApiError::not_found("job", id).with("job_id", id))?;
-        Ok(Self::now(conn, &job, caller).await?)
+        let reused = memo::of_job(conn, id).await?;
+        let costs = Self::now(conn, &job, caller).await?;
+        Ok(Self { reused_outputs: reused.outputs, reused_micros: reused.saved.0, ..costs })
     }
 
     pub fn of(estimate: &Estimate, money: JobMoney, budgets: Vec<Standing>, caller: &Caller) -> Self {

@@ -19,6 +19,7 @@ use crate::database::commit;
 use crate::error::{ApiError, Code};
 use crate::extract::json::{OptionalJson, from_object};
 use crate::extract::path::ApiPath;
+use crate::routes::jobs::costs::Costs;
 use crate::routes::jobs::retry_plan::{RetriedJob, Retry, go_on, within};
 use crate::state::AppState;
 use crate::validation::Invalid;
@@ -63,16 +64,18 @@ pub async fn regenerate(
     ApiPath((id, scene_id)): ApiPath<(i64, Uuid)>,
     OptionalJson(body): OptionalJson<Map<String, Value>>,
 ) -> Result<Json<RegeneratedScene>, ApiError> {
-    regenerate_scene(&state, &caller, id, scene_id, from_object(body)?).await.map(Json)
+    let (regenerated, _) = regenerate_scene(&state, &caller, id, scene_id, from_object(body)?).await?;
+    Ok(Json(regenerated))
 }
 
+/// What was done, and what the job costs by that.
 pub async fn regenerate_scene(
     state: &AppState,
     caller: &Caller,
     id: i64,
     scene_id: Uuid,
     wish: RegenerateScene,
-) -> Result<RegeneratedScene, ApiError> {
+) -> Result<(RegeneratedScene, Costs), ApiError> {
     let mut invalid = Invalid::default();
     let new = SceneEdit {
         prompt: edit::words("prompt", wish.prompt, LONGEST_PROMPT, &mut invalid),
@@ -99,12 +102,13 @@ pub async fn regenerate_scene(
     let scene = scenes::get(&mut transaction, scene_id).await?.ok_or_else(unknown)?;
     let message = if wish.dry_run { "nothing was changed" } else { "the scene will be made anew" };
     let regenerated = RegeneratedScene { message, scene: scene.into(), job_id: id, purchase: job };
+    let costs = Costs::reread(&mut transaction, id, caller).await?;
     if wish.dry_run {
-        return Ok(regenerated);
+        return Ok((regenerated, costs));
     }
     within(wish.max_cost_micros, Micros(regenerated.purchase.buys.micros))?;
     commit(transaction).await?;
     state.db.ring(bell).await;
     tracing::info!(job_id = id, scene_id = %scene_id, by = caller.key_id, "a scene is made anew");
-    Ok(regenerated)
+    Ok((regenerated, costs))
 }
