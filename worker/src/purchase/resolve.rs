@@ -45,9 +45,12 @@ pub(super) async fn resolve(
         return Ok(park(half.saturating_sub(since), "looking for the prediction").into());
     }
     if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
-        let Some(left) = LAST_LOOK.checked_sub(age) else {
+        // After an hour without workers all come at once, and most get a token a moment later.
+        let settled = unknown_for >= ctx.settings.submit_settle;
+        let left = LAST_LOOK.saturating_sub(age).max(ctx.settings.submit_settle.saturating_sub(unknown_for));
+        if left.is_zero() && settled {
             return doubt(ctx.pool.begin().await?, run, row).await;
-        };
+        }
         return Ok(park(rest.min(left), "looking for the prediction").into());
     }
     let listed = match meter::call("list", ctx.replicate.list(Some(row.intent_at - SCAN_MARGIN), None)).await
