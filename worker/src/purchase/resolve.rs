@@ -46,9 +46,8 @@ pub(super) async fn resolve(
     }
     if let Err(rest) = ctx.reads.token(&ctx.pool).await? {
         // After an hour without workers all come at once, and most get a token a moment later.
-        let settled = unknown_for >= ctx.settings.submit_settle;
         let left = LAST_LOOK.saturating_sub(age).max(ctx.settings.submit_settle.saturating_sub(unknown_for));
-        if left.is_zero() && settled {
+        if left.is_zero() {
             return doubt(ctx.pool.begin().await?, run, row).await;
         }
         return Ok(park(rest.min(left), "looking for the prediction").into());
