@@ -13,20 +13,15 @@ use spool_db::error::DbError;
 use spool_db::idempotency::{self, Entry, Record, Stored, Use};
 use spool_db::job_creation::{self, NewJob, NewRows};
 use sqlx::{PgConnection, PgPool};
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::audit;
 use crate::error::ApiError;
+use crate::groups::Groups;
 use crate::idempotency::KeyedRequest;
 use crate::metrics;
 
-/// Groups at the same time; what comes meanwhile is the next one's.
-const WRITERS: usize = 2;
-/// Most jobs of a group.
-const MOST: usize = 32;
-/// Most that wait; who comes then waits to wait.
-const QUEUE: usize = 1024;
 /// Most that are written alone at the same time: connections that are left to wait for what others hold.
 const ALONE: usize = 4;
 /// For so long one waits for its turn to be written alone.
@@ -66,24 +61,19 @@ type Told = oneshot::Sender<Result<Outcome, ApiError>>;
 
 #[derive(Clone)]
 pub struct GroupCommit {
-    orders: mpsc::Sender<(Order, Told)>,
+    orders: Groups<(Order, Told)>,
 }
 
 impl GroupCommit {
     /// Starts the writers; they end with the last handle.
     pub fn new(pool: &PgPool) -> Self {
-        let (orders, queue) = mpsc::channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
         let writer = Writer { pool: pool.clone(), alone: Arc::new(Semaphore::new(ALONE)) };
-        for _ in 0..WRITERS {
-            tokio::spawn(writer.clone().write_all(Arc::clone(&queue)));
-        }
-        Self { orders }
+        Self { orders: Groups::new(move |group| writer.clone().write_group(group)) }
     }
 
     /// How many no writer has taken up yet.
     pub fn waiting(&self) -> usize {
-        self.orders.max_capacity() - self.orders.capacity()
+        self.orders.waiting()
     }
 
     /// Creates a job on behalf of the request that is answered; `None` when there is no such campaign. If the request is given up while
@@ -96,10 +86,7 @@ impl GroupCommit {
         };
         let (told, outcome) = oneshot::channel();
         let order = Order { job, key, change: audit::take(), answer };
-        self.orders
-            .send((order, told))
-            .await
-            .map_err(|_| ApiError::internal("the writers of jobs have ended"))?;
+        self.orders.hand_in((order, told)).await?;
         match (outcome.await.map_err(ApiError::internal)??, request) {
             (Outcome::Created(body), request) => {
                 if request.is_some() {
@@ -120,23 +107,12 @@ struct Writer {
 }
 
 impl Writer {
-    async fn write_all(self, queue: Arc<Mutex<mpsc::Receiver<(Order, Told)>>>) {
-        loop {
-            let mut group = Vec::new();
-            if queue.lock().await.recv_many(&mut group, MOST).await == 0 {
-                return;
-            }
-            // Who has gone asks again.
-            group.retain(|(_, told)| !told.is_closed());
-            if group.is_empty() {
-                continue;
-            }
-            // On a task of its own: if it breaks, its callers are told so, and the next group is written.
-            tokio::spawn(self.clone().write_group(group)).await.ok();
+    async fn write_group(self, mut group: Vec<(Order, Told)>) {
+        // Who has gone asks again.
+        group.retain(|(_, told)| !told.is_closed());
+        if group.is_empty() {
+            return;
         }
-    }
-
-    async fn write_group(self, group: Vec<(Order, Told)>) {
         let (orders, told): (Vec<Order>, Vec<Told>) = group.into_iter().unzip();
         match together(&self.pool, BEGIN_GROUP, &orders).await {
             Ok(outcomes) => {

@@ -18,6 +18,7 @@ pub mod extract;
 pub mod feed;
 pub mod figures;
 pub mod group_commit;
+pub mod groups;
 pub mod hooks;
 pub mod idempotency;
 pub mod idempotency_sweep;

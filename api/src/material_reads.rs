@@ -7,19 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use spool_db::material::{self, Material};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::database::Database;
 use crate::error::ApiError;
-
-/// Groups at the same time; what comes meanwhile is the next one's.
-const READERS: usize = 2;
-/// Most askers of a group: each may want the photos of another campaign.
-const MOST: usize = 32;
-/// Most that wait; who comes then waits to wait.
-const QUEUE: usize = 1024;
+use crate::groups::Groups;
 
 /// Nobody waits longer for photos.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,18 +28,14 @@ struct Ask {
 
 #[derive(Clone)]
 pub struct MaterialReads {
-    asks: mpsc::Sender<Ask>,
+    asks: Groups<Ask>,
 }
 
 impl MaterialReads {
     /// Starts the readers; they end with the last handle.
     pub fn new(db: &Database) -> Self {
-        let (asks, queue) = mpsc::channel(QUEUE);
-        let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..READERS {
-            tokio::spawn(read_all(db.clone(), Arc::clone(&queue)));
-        }
-        Self { asks }
+        let db = db.clone();
+        Self { asks: Groups::new(move |group| answer(db.clone(), group)) }
     }
 
     /// Of a campaign as it is after this was called; with `owner`, only if it belongs to that client.
@@ -55,9 +45,8 @@ impl MaterialReads {
         owner: Option<Uuid>,
     ) -> Result<Option<Arc<Material>>, ApiError> {
         let (told, found) = oneshot::channel();
-        let ended = |_| ApiError::internal("the readers of photos have ended");
         let asked = async {
-            self.asks.send(Ask { campaign, told }).await.map_err(ended)?;
+            self.asks.hand_in(Ask { campaign, told }).await?;
             found.await.map_err(ApiError::internal)?
         };
         let slow = |_| ApiError::unavailable("the database", "too many ask for photos at the same time");
@@ -66,27 +55,15 @@ impl MaterialReads {
     }
 }
 
-async fn read_all(db: Database, queue: Arc<Mutex<mpsc::Receiver<Ask>>>) {
-    loop {
-        let mut group = Vec::new();
-        if queue.lock().await.recv_many(&mut group, MOST).await == 0 {
-            return;
-        }
-        let db = db.clone();
-        // On a task of its own: if it breaks, its askers are told so, and the next group is read.
-        tokio::spawn(async move { answer(&db, group).await }).await.ok();
-    }
-}
-
-async fn answer(db: &Database, mut group: Vec<Ask>) {
+async fn answer(db: Database, mut group: Vec<Ask>) {
     // Who has gone asks again.
     group.retain(|ask| !ask.told.is_closed());
     if group.is_empty() {
         return;
     }
-    let read = match read(db, &group).await {
+    let read = match read(&db, &group).await {
         // One lost connection is not to fail all of them; a second error is.
-        Err(_) => self::read(db, &group).await,
+        Err(_) => self::read(&db, &group).await,
         read => read,
     };
     for Ask { campaign, told } in group {
