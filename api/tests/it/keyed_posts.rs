@@ -132,3 +132,21 @@ async fn every_post_of_the_document_is_carried_out_once(pool: PgPool) {
         }
     }
 }
+
+/// A clip made anew under `/actions`: the key never stands without its answer, which a process that dies there would leave behind.
+#[sqlx::test(migrations = false)]
+async fn an_action_commits_with_its_answer(pool: PgPool) {
+    let app = crate::app::start(pool).await;
+    let board = Board::new(&app).await;
+    board.rendered(&app).await;
+    let no_mark = "CREATE FUNCTION no_mark() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'a key without its answer'; END $$;
+         CREATE TRIGGER no_mark BEFORE INSERT OR UPDATE ON idempotency_keys FOR EACH ROW WHEN (NEW.status IS NULL)
+             EXECUTE FUNCTION no_mark()";
+    sqlx::raw_sql(no_mark).execute(&app.pool).await.expect("a trigger");
+    let scene = board.ids(&app).await[0].clone();
+    let body = json!({"action": "regenerate_scene", "payload": {"scene_id": scene, "prompt": "At dusk"}});
+    let path = format!("{}/actions", board.path);
+    let first = app.post_keyed(&path, "once", &body).await.is(200);
+    assert!(first["costs"]["lines"].is_array() && first["regenerated"].is_object(), "{first}");
+    assert_eq!(app.post_keyed(&path, "once", &body).await.is(200), first);
+}
