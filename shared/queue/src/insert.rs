@@ -111,8 +111,8 @@ async fn hold_parents(conn: &mut PgConnection, graph: &Graph) -> Result<(), Enqu
     let known: BTreeSet<i64> = known.collect();
     if !known.is_empty() {
         let known: Vec<i64> = known.into_iter().collect();
-        sqlx::query!("select queue.lock_all($1, false)", &known)
-            .execute(conn)
+        sqlx::query_scalar!("select queue.lock_all($1, false)", &known)
+            .fetch_one(conn)
             .await
             .map_err(sql("locking the tasks to wait for"))?;
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use spool_queue::{
-    Batch, ControlError, Done, Failure, OnFailure, Outcome, TaskId, Unique, control,
+    Batch, ControlError, Done, Failure, OnFailure, Outcome, TaskId, TaskState, Unique, control,
     control::Reach,
     inspect::{self, Dead},
 };
 use sqlx::{PgConnection, PgPool};
 
-use crate::harness::{Running, Step, act, enqueue, quick, sound, step, until};
+use crate::harness::{Running, Step, act, enqueue, quick, sound, step, until, view};
 
 const GROUPS: u64 = 4;
 const ROUNDS: usize = 60;
@@ -164,4 +164,92 @@ async fn who_waits_for_a_task_does_not_have_the_key_that_its_run_wants(pool: PgP
         made.bell.ring(&pool).await;
         assert_eq!(waiting.await.unwrap().unwrap(), 1);
     }
+}
+
+/// One that waits for a lock, with `words` in its statement.
+async fn until_one_waits(pool: &PgPool, words: &str) {
+    until("the other to wait for a lock", || async {
+        sqlx::query_scalar!(
+            r#"select count(*) as "n!" from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+               and strpos(query, $1) > 0"#,
+            words
+        )
+        .fetch_one(pool)
+        .await
+        .unwrap()
+            == 1
+    })
+    .await;
+}
+
+/// The parent comes back after the child's retry has looked at it, and goes again before that is done: nobody would tell the child.
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn what_comes_back_waits_for_nobody_who_came_back_behind_its_back(pool: PgPool) {
+    let hour = Duration::from_secs(3600);
+    let mut batch = Batch::new();
+    let parent = batch.add(step(json!("parent")).delay(hour));
+    let child = batch.add(step(json!("child")).unique(Unique::by_key("k").within(hour)));
+    batch.after(child, parent, OnFailure::Run);
+    let mut conn = pool.acquire().await.unwrap();
+    let made = batch.insert(&mut conn).await.unwrap();
+    let (parent, child) = (made.id(parent), made.id(child));
+    control::cancel_tasks(&mut conn, &[parent, child], "both").await.unwrap();
+
+    let mut key = pool.begin().await.unwrap();
+    sqlx::query!("select from queue.hold for update").fetch_one(&mut *key).await.unwrap();
+    let (other, alone) = (pool.clone(), Reach::Alone);
+    let retry = tokio::spawn(async move {
+        let mut tx = other.begin().await.unwrap();
+        let retried = control::retry(&mut tx, child, alone).await.map(|retried| retried.tasks);
+        tx.commit().await.unwrap();
+        retried
+    });
+    until_one_waits(&pool, "queue.revive(").await;
+    control::retry(&mut conn, parent, alone).await.unwrap();
+    let mut gone = pool.begin().await.unwrap();
+    let ender =
+        sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#).fetch_one(&mut *gone).await.unwrap();
+    control::cancel_task(&mut gone, parent, "again").await.unwrap();
+    key.rollback().await.unwrap();
+    // Now it is done, or it stands at the row of the parent.
+    until("the child's retry to go on", || async {
+        let stands = sqlx::query_scalar!(
+            r#"select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))) as "so!""#,
+            ender
+        );
+        retry.is_finished() || stands.fetch_one(&pool).await.unwrap()
+    })
+    .await;
+    gone.commit().await.unwrap();
+    assert_eq!(retry.await.unwrap().unwrap(), [child]);
+    sound(&pool).await;
+}
+
+/// It has ended when the cancel locks its tasks, and comes back while that waits: others may hold it now, and run it.
+#[sqlx::test(migrator = "spool_queue::MIGRATOR")]
+async fn a_cancel_ends_only_what_it_has_locked(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let held = enqueue(&pool, step(json!("held")).delay(Duration::from_secs(3600))).await;
+    let back = enqueue(&pool, step(json!("back"))).await;
+    control::cancel_task(&mut conn, back, "at first").await.unwrap();
+
+    let mut lock = pool.begin().await.unwrap();
+    sqlx::query!("select from queue.task where id = $1 for update", held.0)
+        .fetch_one(&mut *lock)
+        .await
+        .unwrap();
+    let other = pool.clone();
+    let cancel = tokio::spawn(async move {
+        let mut tx = other.begin().await.unwrap();
+        let ended =
+            control::cancel_tasks(&mut tx, &[held, back], "both").await.map(|canceled| canceled.ended);
+        tx.commit().await.unwrap();
+        ended
+    });
+    // For some seconds it tries, then it waits.
+    until_one_waits(&pool, "queue.cancel(").await;
+    control::retry(&mut conn, back, Reach::Alone).await.unwrap();
+    lock.rollback().await.unwrap();
+    assert_eq!(cancel.await.unwrap().unwrap(), [held]);
+    assert_eq!(view(&pool, back).await.state, TaskState::Ready);
 }
