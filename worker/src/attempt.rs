@@ -4,6 +4,7 @@
 use crate::origin;
 use spool_job::tasks::Concerns;
 use spool_queue::{BoxError, Completion, Done, Failure, Handler, Outcome, RetryPolicy, Run, StopReason};
+use spool_telemetry::logging::milliseconds;
 use spool_telemetry::redact;
 use spool_telemetry::traces::{self, Kind, Past};
 use std::time::{Duration, Instant};
@@ -110,8 +111,8 @@ impl Watch {
 
     fn tell(&mut self, end: &End<'_>) {
         self.told = true;
-        let duration_ms = self.begin.elapsed().as_secs_f64() * 1000.0;
-        let queue_wait_ms = self.run.waited().as_secs_f64() * 1000.0;
+        let duration_ms = milliseconds(self.begin.elapsed());
+        let queue_wait_ms = milliseconds(self.run.waited());
         let End { outcome, class, error } = *end;
         macro_rules! line {
             ($level:ident) => {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::response::Response;
 use http::StatusCode;
+use spool_telemetry::logging::milliseconds;
 use spool_telemetry::traces::{self, Kind};
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -66,7 +67,7 @@ where
     tell_span(&span, method, route, status, refused);
     let (class, cause) =
         refused.map_or((None, None), |refused| (Some(refused.class.as_str()), refused.cause.as_deref()));
-    let (status, duration_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1000.0);
+    let (status, duration_ms) = (status.as_u16(), milliseconds(elapsed));
     let _in = span.enter();
     if status < 500 {
         tracing::info!(

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::ValueEnum;
 use spool_queue::{Done, Failure, Handler, Run};
 use spool_telemetry::{
-    logging::{self, Kept, LogFormat},
+    logging::{self, Kept, LogFormat, milliseconds},
     metrics, redact,
     traces::{self, Kind, Past, TraceArgs, Traces},
 };
@@ -102,8 +102,8 @@ impl Handler for Told {
         traces::open(&span, Kind::Consumer, Self::KIND, Some(PARENT));
         let whole = async {
             self.0.fetch_add(1, Ordering::Relaxed);
-            let duration_ms = begin.elapsed().as_secs_f64() * 1000.0;
-            let queue_wait_ms = run.waited().as_secs_f64() * 1000.0;
+            let duration_ms = milliseconds(begin.elapsed());
+            let queue_wait_ms = milliseconds(run.waited());
             tracing::info!(outcome = "succeeded", duration_ms, queue_wait_ms, "attempt");
             if traces::is_on() {
                 traces::note(&Span::current(), "outcome", "succeeded");

@@ -13,6 +13,7 @@ mod text;
 mod values;
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -46,6 +47,11 @@ impl LogFormat {
             Self::Auto | Self::Text => Shape::Text { colour: stderr_is_terminal },
         }
     }
+}
+
+/// A duration as lines tell it: in milliseconds, to the microsecond.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1000.0
 }
 
 /// Installs the log subscriber of this process, and the spans of its traces. A second call changes nothing, so tests may call it

@@ -52,18 +52,16 @@ impl<W: Write + Send + 'static> Outlet<W> {
         Kept(Some(Box::new(move || {
             let mut lines = shared.lock();
             lines.at_once = true;
-            lines.write(Instant::now());
+            lines.write();
         })))
     }
 
     pub(super) fn line(&self, line: &[u8], is_urgent: bool) {
         let mut lines = self.shared.lock();
-        let now = Instant::now();
         let is_first = lines.kept.is_empty();
         lines.kept.extend_from_slice(line);
-        let is_alone = is_first && lines.written_at.is_none_or(|at| now.duration_since(at) >= KEPT);
-        if is_urgent || is_alone || lines.at_once || lines.kept.len() > MOST_BYTES {
-            lines.write(now);
+        if is_urgent || lines.at_once || lines.kept.len() > MOST_BYTES || (is_first && lines.is_alone()) {
+            lines.write();
         } else if is_first {
             self.shared.kept_some.notify_one();
         }
@@ -80,17 +78,22 @@ impl<W: Write> Shared<W> {
             let lines = self.kept_some.wait_while(self.lock(), |lines| lines.kept.is_empty());
             let written_at = lines.unwrap_or_else(PoisonError::into_inner).written_at;
             thread::sleep(written_at.map_or(KEPT, |at| KEPT.saturating_sub(at.elapsed())));
-            self.lock().write(Instant::now());
+            self.lock().write();
         }
     }
 }
 
 impl<W: Write> Lines<W> {
-    fn write(&mut self, now: Instant) {
+    /// Nothing was written for so long that it waits for no other.
+    fn is_alone(&self) -> bool {
+        self.written_at.is_none_or(|at| at.elapsed() >= KEPT)
+    }
+
+    fn write(&mut self) {
         // Whole lines, so that those of threads do not mix. Who cannot write a log line has nobody to tell.
         self.out.write_all(&self.kept).ok();
         self.kept.clear();
-        self.written_at = Some(now);
+        self.written_at = Some(Instant::now());
     }
 }
 
