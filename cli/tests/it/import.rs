@@ -46,7 +46,8 @@ pub(crate) fn film(n: u64, length: usize) -> Vec<u8> {
     media(b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41", n, length)
 }
 
-fn make(path: &Path, photos: u64, films: u64) {
+/// A database of the older system.
+pub(crate) fn made(path: &Path, photos: u64, films: u64) {
     let db = Connection::open(path).expect("a database");
     db.execute_batch(
         "CREATE TABLE clients (id TEXT PRIMARY KEY, name TEXT, inserted_at TEXT, updated_at TEXT);
@@ -96,7 +97,7 @@ fn make(path: &Path, photos: u64, films: u64) {
     db.execute_batch("COMMIT").expect("written");
 }
 
-async fn spool(arguments: &[&str], pool: &PgPool, media: &Path) -> Output {
+pub(crate) fn command(arguments: &[&str], pool: &PgPool, media: &Path) -> Command {
     #[expect(clippy::disallowed_methods, reason = "tests start the program as a person would")]
     let mut command = Command::new(env!("CARGO_BIN_EXE_spool"));
     command
@@ -104,7 +105,12 @@ async fn spool(arguments: &[&str], pool: &PgPool, media: &Path) -> Output {
         .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
         .env("SPOOL_MEDIA_URL", media)
         .stdin(Stdio::null());
-    tokio::time::timeout(BOUND, command.output()).await.expect("it ends").expect("it starts")
+    command
+}
+
+async fn spool(arguments: &[&str], pool: &PgPool, media: &Path) -> Output {
+    let ended = tokio::time::timeout(BOUND, command(arguments, pool, media).output());
+    ended.await.expect("it ends").expect("it starts")
 }
 
 pub(crate) async fn import(system: &str, file: &Path, pool: &PgPool, media: &Path) -> Value {
@@ -144,9 +150,9 @@ async fn a_database_of_the_documented_size_arrives_in_constant_memory(pool: PgPo
     let folder = tempfile::tempdir().expect("a folder");
     let (small, large, media) =
         (folder.path().join("small.db"), folder.path().join("large.db"), folder.path().join("media"));
-    make(&small, 1, 0);
+    made(&small, 1, 0);
     let least = import("elixir", &small, &pool, &media).await;
-    make(&large, PHOTOS, 2);
+    made(&large, PHOTOS, 2);
     let report = import("elixir", &large, &pool, &media).await;
     let rows: Vec<(&str, u64)> = report["tables"]
         .as_array()
@@ -193,7 +199,7 @@ async fn a_database_of_the_documented_size_arrives_in_constant_memory(pool: PgPo
 async fn errors_and_dry_runs_are_told_to_people(pool: PgPool) {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, media) = (folder.path().join("old.db"), folder.path().join("media"));
-    make(&file, 2, 0);
+    made(&file, 2, 0);
     let path = file.to_str().unwrap();
     let output = spool(&["import", "scenes", path], &pool, &media).await;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

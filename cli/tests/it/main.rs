@@ -2,6 +2,7 @@
 
 mod doctor;
 mod import;
+mod import_progress;
 mod import_scenes;
 mod money;
 mod throwaway;
