@@ -107,7 +107,7 @@ bench-http: ## Measure status polls and creations over HTTP (3 minutes)
 	cargo build --release --locked -p spool -p spool-api -p spool-worker -p spool-simulator -p spool-bench
 	@scripts/bench-http.sh $(TARGET)/release
 
-bench-observe: bootstrap ## Measure what metrics and logs cost at full queue speed (8 minutes)
+bench-observe: bootstrap ## Measure what metrics and logs cost at full queue speed (11 minutes)
 	cargo build --release --locked -p spool -p spool-bench
 	$(BENCH) telemetry --page docs/benchmarks.md
 

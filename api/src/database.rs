@@ -45,7 +45,7 @@ impl Database {
     /// when the request was carried out before.
     pub async fn begin(&self) -> Result<Transaction<'static, Postgres>, ApiError> {
         if let Some(request) = KeyedRequest::current() {
-            return request.begin(&self.pool).await;
+            return Box::pin(request.begin(&self.pool)).await;
         }
         let begin = Instant::now();
         let transaction = self.pool.begin().await.map_err(unavailable)?;
@@ -56,7 +56,7 @@ impl Database {
     /// Fails when the request was carried out before, or is just now: for one that is to be refused without having begun.
     pub async fn not_answered_before(&self) -> Result<(), ApiError> {
         match KeyedRequest::current() {
-            Some(request) => roll_back(request.begin(&self.pool).await?).await,
+            Some(request) => roll_back(Box::pin(request.begin(&self.pool)).await?).await,
             None => Ok(()),
         }
     }

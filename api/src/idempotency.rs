@@ -173,7 +173,18 @@ impl KeyedRequest {
     /// Commits what is kept, without an answer: the handler looks at the database again, and must see it.
     pub async fn settle(&self) -> Result<(), ApiError> {
         let mut progress = self.progress.lock().await;
-        let Some(mut transaction) = progress.open.take() else { return Ok(()) };
+        match progress.open.take() {
+            // On the heap: nearly every read comes by here, and nearly none has anything to settle.
+            Some(transaction) => Box::pin(self.commit_now(&mut progress, transaction)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn commit_now(
+        &self,
+        progress: &mut Progress,
+        mut transaction: Transaction<'static, Postgres>,
+    ) -> Result<(), ApiError> {
         // The first commit has all that there is to note.
         let change = progress.change.take();
         if !progress.begun {
@@ -199,10 +210,22 @@ impl KeyedRequest {
         if let Some(refusal) = progress.refused {
             return Err(refusal.into());
         }
+        if progress.open.is_none() && !progress.begun {
+            // It has changed nothing, so it may come again.
+            return Ok(response);
+        }
+        Box::pin(self.commit_with(&mut progress, pool, response)).await
+    }
+
+    /// Commits what is kept, with this answer.
+    async fn commit_with(
+        &self,
+        progress: &mut Progress,
+        pool: &PgPool,
+        response: Response,
+    ) -> Result<Response, ApiError> {
         let mut transaction = match progress.open.take() {
             Some(transaction) => transaction,
-            // It has changed nothing, so it may come again.
-            None if !progress.begun => return Ok(response),
             None => pool.begin().await.map_err(unavailable)?,
         };
         let (parts, body) = response.into_parts();

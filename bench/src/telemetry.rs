@@ -26,7 +26,7 @@ pub(crate) struct Overhead {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
     /// Each takes its turn in each.
-    #[arg(long, default_value_t = 9)]
+    #[arg(long, default_value_t = 25)]
     rounds: usize,
     /// The page whose generated part is rewritten.
     #[arg(long)]

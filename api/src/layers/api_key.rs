@@ -1,5 +1,8 @@
 //! The key check. It stands around whole lists of routes, so that a new route is closed by where it is put.
 //! No key is configured by default: without one in the database nobody gets in.
+//!
+//! What stands around every request is kept small: a branch that few take is a future of its own on the heap, or each request would ask
+//! for the memory of the largest, and move it about.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -41,7 +44,7 @@ async fn check(state: &AppState, mut request: Request, next: Next, needed: Scope
             } else {
                 // It is noted, what it changes is seen here at once, and one that comes again is answered as before.
                 let change = change(&caller, &request);
-                audit::noting(change, own_writes::layer(state, request, next)).await
+                Box::pin(audit::noting(change, own_writes::layer(state, request, next))).await
             };
             response.extensions_mut().insert(caller);
             response
@@ -62,7 +65,7 @@ pub async fn identify(state: &AppState, headers: &HeaderMap) -> Result<Caller, A
         KeyToken::parse(presented).or_else(|| KeyToken::of_older_system(presented)).ok_or_else(refused)?;
     let key = match state.key_cache.get(&token) {
         Some(key) => key,
-        None => authenticate(state, &token).await?,
+        None => Box::pin(authenticate(state, &token)).await?,
     };
     let per_minute =
         key.requests_per_minute.and_then(|count| u32::try_from(count).ok()).and_then(NonZeroU32::new);

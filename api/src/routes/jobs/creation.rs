@@ -70,10 +70,7 @@ impl Creation {
         let material = state.material_reads.of_campaign(self.campaign_id, caller.client).await?;
         let material = material.ok_or_else(|| self.no_campaign())?;
         if material.photos.is_empty() {
-            let mut reading = state.db.read().await?;
-            if assets::count_of_campaign(&mut reading, self.campaign_id).await? == 0 {
-                return Err((self.no_assets)());
-            }
+            Box::pin(self.refuse_without_assets(state)).await?;
         }
         let direction = Direction {
             style: self.film.style.clone(),
@@ -96,6 +93,12 @@ impl Creation {
         })
     }
 
+    async fn refuse_without_assets(&self, state: &AppState) -> Result<(), ApiError> {
+        let mut reading = state.db.read().await?;
+        let count = assets::count_of_campaign(&mut reading, self.campaign_id).await?;
+        if count == 0 { Err((self.no_assets)()) } else { Ok(()) }
+    }
+
     /// Creates the job and answers with what `answer` makes of it.
     pub async fn run<T: Serialize>(
         self,
@@ -107,7 +110,7 @@ impl Creation {
             Ok(draft) => draft,
             Err(error) => {
                 // Whoever asks again is answered as before, whatever has become of the campaign since.
-                state.db.not_answered_before().await?;
+                Box::pin(state.db.not_answered_before()).await?;
                 return Err(error);
             }
         };
@@ -127,7 +130,7 @@ impl Creation {
             answer(Created { job, scenes, budgets: budgets.clone(), total_assets })
         };
         if auto_approve {
-            let rows = started(state, caller, &new).await?.ok_or(no_campaign)?;
+            let rows = Box::pin(started(state, caller, &new)).await?.ok_or(no_campaign)?;
             return Ok((StatusCode::CREATED, Json(answer(rows))).into_response());
         }
         let answer = Box::new(move |rows| serde_json::to_vec(&answer(rows)));

@@ -45,6 +45,6 @@ pub async fn show(
     if wait.is_zero() {
         return Ok(look(&state, &caller, id, &headers).await?.into_response());
     }
-    let found = long_poll::hold(&state, &caller, id, &headers, wait).await?;
+    let found = Box::pin(long_poll::hold(&state, &caller, id, &headers, wait)).await?;
     Ok((Extension(Held), found).into_response())
 }
