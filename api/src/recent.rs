@@ -46,15 +46,6 @@ impl Recent {
         {
             return Ok((learned, budgets));
         }
-        Box::pin(self.read_for_new_job(db, client, campaign)).await
-    }
-
-    async fn read_for_new_job(
-        &self,
-        db: &Database,
-        client: Uuid,
-        campaign: Uuid,
-    ) -> Result<(Arc<Learned>, Vec<Standing>), ApiError> {
         let mut conn = db.read().await?;
         Ok((self.learned(&mut conn).await?, self.budgets(&mut conn, client, campaign).await?))
     }

@@ -9,7 +9,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 use tokio::process::Command;
 
-const BOUND: Duration = Duration::from_secs(300);
+pub(crate) const BOUND: Duration = Duration::from_secs(300);
 /// What a film may add to the memory of the import: much less than a film.
 const MOST_MORE: u64 = 12_000_000;
 
@@ -108,7 +108,7 @@ pub(crate) fn command(arguments: &[&str], pool: &PgPool, media: &Path) -> Comman
     command
 }
 
-async fn spool(arguments: &[&str], pool: &PgPool, media: &Path) -> Output {
+pub(crate) async fn spool(arguments: &[&str], pool: &PgPool, media: &Path) -> Output {
     let ended = tokio::time::timeout(BOUND, command(arguments, pool, media).output());
     ended.await.expect("it ends").expect("it starts")
 }

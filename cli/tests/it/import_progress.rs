@@ -10,7 +10,7 @@ use nix::pty::openpty;
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::import::{command, made};
+use crate::import::{BOUND, command, made, spool};
 
 /// Runs the import with a terminal of its own for errors: what it says, and what the terminal shows.
 async fn on_a_terminal(file: &Path, pool: &PgPool, media: &Path) -> (Vec<u8>, String) {
@@ -26,7 +26,8 @@ async fn on_a_terminal(file: &Path, pool: &PgPool, media: &Path) -> (Vec<u8>, St
         screen.read_to_end(&mut shown).ok();
         String::from_utf8_lossy(&shown).into_owned()
     });
-    let output = child.wait_with_output().await.expect("it ends");
+    let output =
+        tokio::time::timeout(BOUND, child.wait_with_output()).await.expect("in time").expect("it ends");
     let shown = shown.join().expect("the terminal was read");
     assert!(output.status.success(), "{shown}");
     (output.stdout, shown)
@@ -45,8 +46,7 @@ async fn a_terminal_shows_a_bar_for_each_table_and_a_pipe_nothing(pool: PgPool) 
         "{shown:?}"
     );
     let file = file.to_str().expect("a path");
-    let piped =
-        command(&["import", "elixir", file, "--json"], &pool, &media).output().await.expect("it ends");
+    let piped = spool(&["import", "elixir", file, "--json"], &pool, &media).await;
     assert!(piped.status.success());
     assert_eq!(String::from_utf8_lossy(&piped.stderr), "");
 }

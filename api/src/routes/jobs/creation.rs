@@ -70,7 +70,10 @@ impl Creation {
         let material = state.material_reads.of_campaign(self.campaign_id, caller.client).await?;
         let material = material.ok_or_else(|| self.no_campaign())?;
         if material.photos.is_empty() {
-            Box::pin(self.refuse_without_assets(state)).await?;
+            let mut reading = state.db.read().await?;
+            if assets::count_of_campaign(&mut reading, self.campaign_id).await? == 0 {
+                return Err((self.no_assets)());
+            }
         }
         let direction = Direction {
             style: self.film.style.clone(),
@@ -93,12 +96,6 @@ impl Creation {
         })
     }
 
-    async fn refuse_without_assets(&self, state: &AppState) -> Result<(), ApiError> {
-        let mut reading = state.db.read().await?;
-        let count = assets::count_of_campaign(&mut reading, self.campaign_id).await?;
-        if count == 0 { Err((self.no_assets)()) } else { Ok(()) }
-    }
-
     /// Creates the job and answers with what `answer` makes of it.
     pub async fn run<T: Serialize>(
         self,
@@ -110,7 +107,7 @@ impl Creation {
             Ok(draft) => draft,
             Err(error) => {
                 // Whoever asks again is answered as before, whatever has become of the campaign since.
-                Box::pin(state.db.not_answered_before()).await?;
+                state.db.not_answered_before().await?;
                 return Err(error);
             }
         };

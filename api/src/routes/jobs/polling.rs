@@ -87,7 +87,8 @@ pub async fn look(
             }
             // Where nobody vouches, answers are not kept for long: then one narrow row is less than all of them.
             None if !vouched => {
-                let job = Box::pin(version(state, caller, id)).await?.ok_or_else(unknown)?;
+                let mut conn = state.db.read().await?;
+                let job = jobs::version(&mut conn, id, caller.client).await?.ok_or_else(unknown)?;
                 let tag = tag(id, job.version, job.state, now);
                 if etag::none_match(headers, &tag) {
                     metrics::status_cache("revalidated");
@@ -111,11 +112,6 @@ pub async fn look(
         stage: answer.stage.clone(),
         body: (!is_known).then(|| answer.body.clone()),
     })
-}
-
-/// One narrow row.
-async fn version(state: &AppState, caller: &Caller, id: i64) -> Result<Option<jobs::Version>, ApiError> {
-    Ok(jobs::version(&mut *state.db.read().await?, id, caller.client).await?)
 }
 
 /// The earlier answer if it still holds, else what all rows say, whosever job it is.
