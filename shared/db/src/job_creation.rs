@@ -12,6 +12,7 @@ use spool_job::spec::{JobKind, JobSpec};
 use spool_job::state::{JobState, SceneState};
 use spool_job::storyboard::{PlannedScene, Storyboard};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 /// Where a job with a storyboard stands until somebody approves it.
@@ -59,9 +60,9 @@ pub async fn create_all(conn: &mut PgConnection, new: &[&NewJob]) -> Result<Vec<
     let board = Board::of(new);
     let campaigns: Vec<Uuid> = new.iter().map(|job| job.campaign_id).collect();
     let kinds: Vec<&str> = new.iter().map(|job| job.kind.as_str()).collect();
-    let parameters: Vec<Value> = new.iter().map(|job| job.parameters.clone()).collect();
-    let specs: Vec<Value> = new.iter().map(|job| json!(job.spec)).collect();
-    let estimates: Vec<Value> = new.iter().map(|job| json!(job.estimate)).collect();
+    let parameters: Vec<Json<&Value>> = new.iter().map(|job| Json(&job.parameters)).collect();
+    let specs: Vec<Json<&JobSpec>> = new.iter().map(|job| Json(&job.spec)).collect();
+    let estimates: Vec<Json<&Estimate>> = new.iter().map(|job| Json(&job.estimate)).collect();
     let micros: Vec<i64> = new.iter().map(|job| job.estimate.total_micros.0).collect();
     let creators: Vec<Option<&str>> = new.iter().map(|job| job.created_by.as_deref()).collect();
     let events: Vec<Value> = new.iter().map(|job| first_event(job)).collect();
@@ -101,9 +102,9 @@ pub async fn create_all(conn: &mut PgConnection, new: &[&NewJob]) -> Result<Vec<
          SELECT place AS "place!", id AS "id!", client_id, video_name AS "video_name!", now() AS "at!" FROM numbered"#,
         &campaigns,
         &kinds as &[&str],
-        &parameters,
-        &specs,
-        &estimates,
+        &parameters as &[Json<&Value>],
+        &specs as &[Json<&JobSpec>],
+        &estimates as &[Json<&Estimate>],
         &micros,
         &creators as &[Option<&str>],
         &events,
