@@ -67,6 +67,11 @@ impl Database {
         if let Some(request) = KeyedRequest::current() {
             request.settle().await?;
         }
+        self.one_statement().await
+    }
+
+    /// For one statement that is a transaction of its own, whoever waits for it.
+    pub async fn one_statement(&self) -> Result<Reading, ApiError> {
         let begin = Instant::now();
         let reading = if self.pooler {
             Box::pin(self.pool.begin()).await.map(Reading::InTransaction).map_err(unavailable)?
@@ -101,10 +106,20 @@ fn unavailable(error: sqlx::Error) -> ApiError {
     ApiError::unavailable("the database", error)
 }
 
-/// A connection to look things up with.
+/// A connection to look things up with, or to change something by one statement.
 pub enum Reading {
     Plain(PoolConnection<Postgres>),
     InTransaction(Transaction<'static, Postgres>),
+}
+
+impl Reading {
+    /// After a statement that has changed something.
+    pub async fn done(self) -> Result<(), ApiError> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::InTransaction(transaction) => transaction.commit().await.map_err(unavailable),
+        }
+    }
 }
 
 impl Deref for Reading {

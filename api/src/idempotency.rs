@@ -12,7 +12,7 @@ use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use spool_db::audit::Change;
-use spool_db::idempotency::{self, Entry, Record, Stored, Use};
+use spool_db::idempotency::{self, Entry, Stored, Use};
 use spool_queue::Bell;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::Mutex;
@@ -188,8 +188,7 @@ impl KeyedRequest {
         // The first commit has all that there is to note.
         let change = progress.change.take();
         if !progress.begun {
-            let record = Record { key: Some((&self.this, None)), change: change.as_ref() };
-            idempotency::record(&mut transaction, &[record]).await?;
+            idempotency::record(&mut transaction, &self.this, None, change.as_ref()).await?;
         }
         transaction.commit().await.map_err(unavailable)?;
         progress.begun = true;
@@ -237,8 +236,7 @@ impl KeyedRequest {
             location: text(header::LOCATION),
             body: parts.extensions.get::<HoldsSecret>().is_none().then(|| body.to_vec()),
         };
-        let record = Record { key: Some((&self.this, Some(&answer))), change: progress.change.as_ref() };
-        idempotency::record(&mut transaction, &[record]).await?;
+        idempotency::record(&mut transaction, &self.this, Some(&answer), progress.change.as_ref()).await?;
         transaction.commit().await.map_err(unavailable)?;
         std::mem::take(&mut progress.bell).ring(pool).await;
         metrics::idempotency("new");

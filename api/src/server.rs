@@ -160,7 +160,7 @@ async fn state(args: &ServeArgs) -> Result<AppState, ServerError> {
     })?;
     let db = Database::new(pool.clone(), args.database.pgbouncer);
     Ok(AppState::new(Parts {
-        group_commit: GroupCommit::new(&pool),
+        group_commit: GroupCommit::new(&db),
         material_reads: MaterialReads::new(&db),
         db,
         store: MediaStore::open(&args.media.media_url).map_err(|error| ConfigError {

@@ -108,10 +108,11 @@ pub(crate) async fn start_keeping(pool: PgPool, fetch_allow: &str, life: Duratio
     spool_queue::migrate(&pool).await.expect("the queue's schema");
     let media = TempDir::new().expect("a folder");
     let clock = ManualClock::at(day());
+    let db = Database::new(pool.clone(), false);
     let state = AppState::new(Parts {
-        group_commit: GroupCommit::new(&pool),
-        material_reads: MaterialReads::new(&Database::new(pool.clone(), false)),
-        db: Database::new(pool.clone(), false),
+        group_commit: GroupCommit::new(&db),
+        material_reads: MaterialReads::new(&db),
+        db,
         store: MediaStore::open(&media.path().display().to_string()).expect("a store"),
         ffmpeg: Ffmpeg::discover(2).expect("FFmpeg is installed"),
         links: Links::new(

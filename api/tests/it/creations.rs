@@ -54,6 +54,10 @@ async fn open_gate(pool: &PgPool) {
     run(pool, "DELETE FROM gate").await;
 }
 
+/// Cuts off those who stand at the gate.
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+     AND state = 'active' AND query LIKE 'WITH asked%'";
+
 /// Until so many transactions stand at the gate.
 async fn at_gate(pool: &PgPool, wanted: i64) {
     const THERE: &str = "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE datname = current_database()
@@ -190,9 +194,6 @@ async fn a_campaign_that_somebody_holds_holds_up_no_other(pool: PgPool) {
 
 #[sqlx::test(migrations = false)]
 async fn a_lost_connection_loses_and_doubles_nothing(pool: PgPool) {
-    const CUT: &str =
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-         AND state = 'active' AND query LIKE 'WITH asked%'";
     let app = Arc::new(start(pool.clone()).await);
     let (one, other) = (app.lodge().await, app.lodge().await);
     shut_gate(&pool).await;
@@ -213,9 +214,25 @@ async fn a_lost_connection_loses_and_doubles_nothing(pool: PgPool) {
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 2);
 }
 
-/// It may have been carried out, so that it is not tried again.
+/// It may have been carried out, and no key would tell.
 #[sqlx::test(migrations = false)]
-async fn a_commit_that_fails_is_told_to_all_of_the_group(pool: PgPool) {
+async fn without_a_key_a_lost_connection_is_told_and_nothing_tried_again(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let campaign = app.lodge().await;
+    shut_gate(&pool).await;
+    let unkeyed = Arc::clone(&app);
+    let asked = tokio::spawn(async move { unkeyed.post(PATH, order(campaign, HELD)).await });
+    at_gate(&pool, 1).await;
+    run(&pool, CUT).await;
+    asked.await.expect("an answer").is_problem(503, "unavailable");
+    at_gate(&pool, 0).await;
+    open_gate(&pool).await;
+    app.post_keyed(PATH, "next", &order(campaign, HELD)).await.is(201);
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 1);
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_fails_in_the_commit_is_told_to_the_one_it_is_about(pool: PgPool) {
     let app = Arc::new(start(pool.clone()).await);
     let campaign = app.lodge().await;
     run(
@@ -230,15 +247,16 @@ async fn a_commit_that_fails_is_told_to_all_of_the_group(pool: PgPool) {
     let asked = ["a", "late", "b"].map(|style| ask(&app, &format!("key-{style}"), order(campaign, style)));
     waiting(&app, 3).await;
     open_gate(&pool).await;
-    for answer in answers(asked.into()).await {
-        answer.is_problem(503, "unavailable");
+    let answers = answers(asked.into()).await;
+    answers[1].is_problem(500, "internal");
+    for nth in [0, 2] {
+        answers[nth].is(201);
     }
     for held in held {
         held.await.expect("an answer").is(201);
     }
-    assert_eq!(number(&pool, "SELECT last_value FROM commits").await, 1);
-    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 2);
-    app.post_keyed(PATH, "key-a", &order(campaign, "a")).await.is(201);
+    assert_eq!(number(&pool, "SELECT last_value FROM commits").await, 2, "in the group, and alone");
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 4);
 }
 
 #[sqlx::test(migrations = false)]

@@ -39,6 +39,14 @@ impl DbError {
         matches!(self, Self::Query { source: sqlx::Error::Database(error), .. } if error.constraint() == Some(name))
     }
 
+    /// Postgres refused the statement and lives: nothing of it was done. Of a statement that met its end with the connection nobody knows.
+    pub fn is_refused(&self) -> bool {
+        let Self::Query { source: sqlx::Error::Database(error), .. } = self else {
+            return !matches!(self, Self::Query { .. });
+        };
+        error.code().is_some_and(|code| !code.starts_with("08") && !code.starts_with("57P"))
+    }
+
     /// The connection failed or somebody held a row for too long, not the statement: the same call may work later.
     pub fn is_unavailable(&self) -> bool {
         match self {

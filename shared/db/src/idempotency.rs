@@ -3,7 +3,6 @@
 use crate::audit::Change;
 use crate::error::{DbError, Doing};
 use sqlx::PgConnection;
-use std::collections::HashSet;
 use uuid::Uuid;
 
 const ENTER: &str = "enter the idempotency key";
@@ -53,104 +52,89 @@ pub enum Entry {
     Answered(Stored),
 }
 
+/// The function's word for [`Entry::Free`].
+pub(crate) const FREE: &str = "free";
+
+impl Entry {
+    /// What the function `idempotency_enter` says.
+    pub(crate) fn found(
+        entry: &str,
+        status: Option<i16>,
+        content_type: Option<String>,
+        location: Option<String>,
+        body: Option<Vec<u8>>,
+    ) -> Result<Self, DbError> {
+        match (entry, status) {
+            (FREE, _) => Ok(Self::Free),
+            ("busy", _) => Ok(Self::Busy),
+            ("other", _) => Ok(Self::Other),
+            ("answered", Some(status)) => {
+                Ok(Self::Answered(Stored { status: status.unsigned_abs(), content_type, location, body }))
+            }
+            _ => Err(DbError::Unreadable { operation: ENTER, what: format!("the entry {entry:?}") }),
+        }
+    }
+}
+
 /// Enters a key until the end of the transaction. It waits for nobody.
 pub async fn enter(conn: &mut PgConnection, this: &Use) -> Result<Entry, DbError> {
-    let entries = enter_all(conn, &[this]).await?;
-    entries.into_iter().next().ok_or_else(|| DbError::Moved { operation: ENTER, what: this.what() })
-}
-
-/// Enters several, for requests that are carried out by one transaction. Of two with the same key the second one is too early.
-pub async fn enter_all(conn: &mut PgConnection, all: &[&Use]) -> Result<Vec<Entry>, DbError> {
-    let callers: Vec<&str> = all.iter().map(|this| this.api_key.as_str()).collect();
-    let keys: Vec<&str> = all.iter().map(|this| this.key.as_str()).collect();
-    let rows = sqlx::query!(
-        r#"SELECT entered AS "entered!", request, digest, status, content_type, location, body
-           FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS used (api_key, key, place),
-                LATERAL idempotency_enter(used.api_key, used.key)
-           ORDER BY place"#,
-        &callers as &[&str],
-        &keys as &[&str],
+    let row = sqlx::query!(
+        r#"SELECT entry AS "entry!", status, content_type, location, body FROM idempotency_enter($1, $2, $3, $4)"#,
+        this.api_key,
+        this.key,
+        this.request,
+        this.digest,
     )
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await
     .doing(ENTER)?;
-    let mut seen = HashSet::new();
-    let entries = all.iter().zip(rows).map(|(this, row)| {
-        // The lock is the transaction's: it does not tell its own requests apart.
-        let entered = row.entered && seen.insert((&this.api_key, &this.key));
-        match (row.request, row.status) {
-            (None, _) if entered => Entry::Free,
-            (Some(request), None) if request == this.request => Entry::Free,
-            (Some(_), _) if row.digest.as_deref() != Some(&this.digest) => Entry::Other,
-            (None, _) | (Some(_), None) => Entry::Busy,
-            (Some(_), Some(status)) => Entry::Answered(Stored {
-                status: status.unsigned_abs(),
-                content_type: row.content_type,
-                location: row.location,
-                body: row.body,
-            }),
-        }
-    });
-    Ok(entries.collect())
+    Entry::found(&row.entry, row.status, row.content_type, row.location, row.body)
 }
 
-/// What a request leaves behind in the transaction of its change.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'a> {
-    /// The key it came with, and what it was answered; without an answer, that it has changed something.
-    pub key: Option<(&'a Use, Option<&'a Stored>)>,
-    /// Who has changed what, where that is not noted yet.
-    pub change: Option<&'a Change>,
-}
-
-/// Writes what requests leave behind, all by one statement. It fails when one of the keys has become somebody else's.
-pub async fn record(conn: &mut PgConnection, all: &[Record<'_>]) -> Result<(), DbError> {
+/// Writes what was answered under a key or, without an answer, that its request has changed something; and who has changed what, where
+/// that is not noted yet. It fails when the key has become somebody else's.
+pub async fn record(
+    conn: &mut PgConnection,
+    this: &Use,
+    answer: Option<&Stored>,
+    change: Option<&Change>,
+) -> Result<(), DbError> {
     const DOING: &str = "record the answer under its idempotency key";
-    if all.is_empty() {
-        return Ok(());
-    }
-    let keyed: Vec<(&Use, Option<&Stored>)> = all.iter().filter_map(|record| record.key).collect();
-    let answers: Vec<Option<&Stored>> = keyed.iter().map(|(_, answer)| *answer).collect();
-    let changes: Vec<&Change> = all.iter().filter_map(|record| record.change).collect();
     let written = sqlx::query!(
         "WITH noted AS (
              INSERT INTO audit (key_id, client_id, request_id, method, route, path, about)
-             SELECT * FROM unnest($9::text[], $10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[])
+             SELECT $9, $10, $11, $12, $13, $14, $15 WHERE $9::text IS NOT NULL
          )
          INSERT INTO idempotency_keys AS k (api_key, key, request, digest, status, content_type, location, body)
-         SELECT * FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::smallint[], $6::text[], $7::text[], $8::bytea[])
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (api_key, key) DO UPDATE
          SET request = excluded.request, digest = excluded.digest, status = excluded.status, content_type = excluded.content_type,
              location = excluded.location, body = excluded.body, created_at = now()
          WHERE k.request = excluded.request OR k.created_at <= now() - interval '24 hours'",
-        &column(&keyed, |(this, _)| this.api_key.as_str()) as &[&str],
-        &column(&keyed, |(this, _)| this.key.as_str()) as &[&str],
-        &column(&keyed, |(this, _)| this.request),
-        &column(&keyed, |(this, _)| this.digest.as_str()) as &[&str],
-        &column(&answers, |answer| answer.map(|answer| answer.status as i16)) as &[Option<i16>],
-        &column(&answers, |answer| answer.and_then(|answer| answer.content_type.as_deref())) as &[Option<&str>],
-        &column(&answers, |answer| answer.and_then(|answer| answer.location.as_deref())) as &[Option<&str>],
-        &column(&answers, |answer| answer.and_then(|answer| answer.body.as_deref())) as &[Option<&[u8]>],
-        &column(&changes, |change| change.key_id.as_str()) as &[&str],
-        &column(&changes, |change| change.client_id) as &[Option<Uuid>],
-        &column(&changes, |change| change.request_id.as_str()) as &[&str],
-        &column(&changes, |change| change.method.as_str()) as &[&str],
-        &column(&changes, |change| change.route.as_str()) as &[&str],
-        &column(&changes, |change| change.path.as_str()) as &[&str],
-        &column(&changes, |change| change.about.clone()),
+        this.api_key,
+        this.key,
+        this.request,
+        this.digest,
+        answer.map(|answer| answer.status as i16),
+        answer.and_then(|answer| answer.content_type.as_deref()),
+        answer.and_then(|answer| answer.location.as_deref()),
+        answer.and_then(|answer| answer.body.as_deref()),
+        change.map(|change| change.key_id.as_str()),
+        change.and_then(|change| change.client_id),
+        change.map(|change| change.request_id.as_str()),
+        change.map(|change| change.method.as_str()),
+        change.map(|change| change.route.as_str()),
+        change.map(|change| change.path.as_str()),
+        change.map(|change| change.about.clone()),
     )
     .execute(conn)
     .await
     .doing(DOING)?;
-    if written.rows_affected() != keyed.len() as u64 {
-        let what = keyed.iter().map(|(this, _)| this.what()).collect::<Vec<_>>().join(", ");
-        return Err(DbError::Moved { operation: DOING, what });
+    if written.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(DbError::Moved { operation: DOING, what: this.what() })
     }
-    Ok(())
-}
-
-fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
-    rows.iter().map(value).collect()
 }
 
 /// Removes at most `most` rows that are older than a day; how many it were.

@@ -1,113 +1,146 @@
-//! Jobs come to be: their names, their rows, their scenes and their first events in one statement, however many they are, for each round trip
-//! and each statement of a creation counts. What they have become is told without reading it again.
+//! Jobs come to be: keys, names, rows, scenes, first events, notes and answers in one statement, however many jobs there are, for each round
+//! trip and each statement of a creation counts. What they have become is told without reading it again.
 
+use crate::audit::Change;
 use crate::error::{DbError, Doing};
-use crate::jobs::JobRow;
-use crate::ledger::JobMoney;
-use crate::scenes::SceneRow;
-use chrono::{DateTime, Utc};
+use crate::idempotency::{Entry, FREE, Use};
+use crate::new_job::{FIRST_STAGE, Made};
+pub use crate::new_job::{NewJob, NewRows, Order};
 use serde_json::{Value, json};
 use spool_job::estimate::Estimate;
-use spool_job::spec::{JobKind, JobSpec};
-use spool_job::state::{JobState, SceneState};
-use spool_job::storyboard::{PlannedScene, Storyboard};
+use spool_job::spec::JobSpec;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-/// Where a job with a storyboard stands until somebody approves it.
-const FIRST_STAGE: &str = "storyboard_ready";
+const DOING: &str = "create the jobs";
 
-/// A job to be.
+/// What became of an order.
 #[derive(Debug)]
-pub struct NewJob {
-    /// How it came to be.
-    pub kind: JobKind,
-    /// Whose photos.
-    pub campaign_id: Uuid,
-    /// The caller's parameters, as given.
-    pub parameters: Value,
-    /// What to make.
-    pub spec: JobSpec,
-    /// Shot by shot.
-    pub storyboard: Storyboard,
-    /// What it will cost.
-    pub estimate: Estimate,
-    /// Id of the API key that asked.
-    pub created_by: Option<String>,
-}
-
-/// A job that has come to be, as a reader would find it.
-#[derive(Debug)]
-pub struct NewRows {
-    /// The job.
-    pub job: JobRow,
-    /// Its scenes in order.
-    pub scenes: Vec<SceneRow>,
+pub enum Outcome {
+    /// It is written, and this is its answer, if it has one, as it is kept under its key.
+    Created(Box<NewRows>, Option<String>),
+    /// There is no such campaign.
+    NoCampaign,
+    /// Its key is not free.
+    Taken(Entry),
 }
 
 /// Inserts the job, its scenes and its first event; the video's name counts up per campaign, whose row is locked for it until the end of
 /// the transaction: whatever else takes time comes before. `None` when there is no such campaign.
-pub async fn create(conn: &mut PgConnection, job: &NewJob) -> Result<Option<NewRows>, DbError> {
-    Ok(create_all(conn, &[job]).await?.pop().flatten())
+pub async fn create(conn: &mut PgConnection, job: NewJob) -> Result<Option<NewRows>, DbError> {
+    match create_all(conn, &[Order::new(job)], None).await?.pop() {
+        Some(Outcome::Created(rows, _)) => Ok(Some(*rows)),
+        _ => Ok(None),
+    }
 }
 
-/// The same for several: all of them or, with an error, none.
-pub async fn create_all(conn: &mut PgConnection, new: &[&NewJob]) -> Result<Vec<Option<NewRows>>, DbError> {
-    if new.is_empty() {
+/// Carries out several orders: all that can be or, with an error, none. In no transaction it is one of its own. With `patience` it waits
+/// no longer for a campaign that somebody holds: a time as Postgres writes it.
+pub async fn create_all(
+    conn: &mut PgConnection,
+    orders: &[Order],
+    patience: Option<&str>,
+) -> Result<Vec<Outcome>, DbError> {
+    if orders.is_empty() {
         return Ok(Vec::new());
     }
-    let board = Board::of(new);
-    let campaigns: Vec<Uuid> = new.iter().map(|job| job.campaign_id).collect();
-    let kinds: Vec<&str> = new.iter().map(|job| job.kind.as_str()).collect();
-    let parameters: Vec<Json<&Value>> = new.iter().map(|job| Json(&job.parameters)).collect();
-    let specs: Vec<Json<&JobSpec>> = new.iter().map(|job| Json(&job.spec)).collect();
-    let estimates: Vec<Json<&Estimate>> = new.iter().map(|job| Json(&job.estimate)).collect();
-    let micros: Vec<i64> = new.iter().map(|job| job.estimate.total_micros.0).collect();
-    let creators: Vec<Option<&str>> = new.iter().map(|job| job.created_by.as_deref()).collect();
-    let events: Vec<Value> = new.iter().map(|job| first_event(job)).collect();
-    // The campaigns are locked in order, or two that create at the same time could wait for each other.
+    let board = Board::of(orders);
+    let jobs: Vec<&NewJob> = orders.iter().map(|order| &order.job).collect();
+    let keys: Vec<Option<&Use>> = orders.iter().map(|order| order.key.as_ref()).collect();
+    let answers: Vec<_> = orders.iter().map(|order| order.answer.as_ref()).collect();
+    let changes: Vec<Option<&Change>> = orders.iter().map(|order| order.change.as_ref()).collect();
+    // The campaigns are locked in order, or two that create at the same time could wait for each other. A row of the key that is in the way
+    // is this request's, or older than a day: whoever holds the key's lock knows.
     let rows = sqlx::query!(
         r#"WITH asked AS MATERIALIZED (
-             SELECT *, row_number() OVER (PARTITION BY campaign_id ORDER BY place) AS turn
-             FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[], $7::text[], $8::jsonb[])
-                  WITH ORDINALITY AS a (campaign_id, type, parameters, spec, estimate, micros, created_by, event, place)
+             SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[], $7::text[], $8::jsonb[],
+                         $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::bigint[], $15::text[],
+                         $16::text[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::jsonb[])
+                  WITH ORDINALITY AS a (campaign_id, type, parameters, spec, estimate, micros, created_by, event,
+                                        api_key, key, request, digest, answer, stands_for_id, stands_for_name,
+                                        noted_key, noted_client, request_id, method, route, path, about, place)
+         ), entered AS MATERIALIZED (
+             -- Of two with the same key the second is too early: the lock is the transaction's, and does not tell them apart.
+             SELECT place, e.status, e.content_type, e.location, e.body,
+                    CASE WHEN e.entry = 'free' AND row_number() OVER (PARTITION BY api_key, key, e.entry ORDER BY place) > 1
+                         THEN 'busy' ELSE e.entry END AS entry
+             FROM asked, LATERAL idempotency_enter(api_key, key, request, digest) e WHERE key IS NOT NULL
+         ), free AS MATERIALIZED (
+             SELECT asked.*, row_number() OVER (PARTITION BY campaign_id ORDER BY place) AS turn
+             FROM asked LEFT JOIN entered USING (place) WHERE key IS NULL OR entry = 'free'
          ), locked AS MATERIALIZED (
-             SELECT id FROM campaigns WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE
+             SELECT id FROM campaigns
+             WHERE id = ANY ($1) AND (SELECT set_config('lock_timeout', coalesce($23, current_setting('lock_timeout')), true)) <> ''
+             ORDER BY id FOR NO KEY UPDATE
          ), named AS (
              UPDATE campaigns c SET videos_named = videos_named + wanted.jobs
-             FROM (SELECT campaign_id, count(*)::integer AS jobs FROM asked GROUP BY campaign_id) wanted
+             FROM (SELECT campaign_id, count(*)::integer AS jobs FROM free GROUP BY campaign_id) wanted
                   JOIN locked ON locked.id = wanted.campaign_id
              WHERE c.id = wanted.campaign_id
              RETURNING c.id, c.client_id, c.name, c.videos_named - wanted.jobs AS earlier
          ), numbered AS MATERIALIZED (
-             SELECT asked.*, nextval('jobs_id_seq') AS id, named.client_id, named.name || ' ' || named.earlier + asked.turn AS video_name
-             FROM asked JOIN named ON named.id = asked.campaign_id
+             SELECT free.*, nextval('jobs_id_seq') AS id, named.client_id, named.name || ' ' || named.earlier + free.turn AS video_name
+             FROM free JOIN named ON named.id = free.campaign_id
+         ), told AS MATERIALIZED (
+             SELECT place, replace(replace(answer, stands_for_id::text, id::text),
+                                   stands_for_name, left(substr(to_json(video_name)::text, 2), -1)) AS answer
+             FROM numbered
          ), job AS (
              INSERT INTO jobs (id, type, state, client_id, campaign_id, video_name, parameters, spec, estimate, estimate_micros, stage,
                                created_by)
-             SELECT id, type, 'pending', client_id, campaign_id, video_name, parameters, spec, estimate, micros, $9, created_by FROM numbered
+             SELECT id, type, 'pending', client_id, campaign_id, video_name, parameters, spec, estimate, micros, $24, created_by FROM numbered
          ), board AS (
              INSERT INTO scenes (id, job_id, index, title, description, scene_type, prompt, music_prompt, duration_ms, first_asset_id,
                                  last_asset_id, state)
              SELECT s.id, numbered.id, s.index, s.title, s.description, s.scene_type, s.prompt, s.music_prompt, s.duration_ms,
                     s.first_asset_id, s.last_asset_id, 'pending'
-             FROM unnest($10::bigint[], $11::integer[], $12::uuid[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-                         $18::integer[], $19::uuid[], $20::uuid[])
+             FROM unnest($25::bigint[], $26::integer[], $27::uuid[], $28::text[], $29::text[], $30::text[], $31::text[], $32::text[],
+                         $33::integer[], $34::uuid[], $35::uuid[])
                   AS s (place, index, id, title, description, scene_type, prompt, music_prompt, duration_ms, first_asset_id, last_asset_id)
              JOIN numbered USING (place)
          ), event AS (
              INSERT INTO job_events (job_id, seq, type, data) SELECT id, 1, 'created', event FROM numbered
+         ), noted AS (
+             INSERT INTO audit (key_id, client_id, request_id, method, route, path, about)
+             SELECT noted_key, noted_client, request_id, method, route, path, about || jsonb_build_object('job', id)
+             FROM numbered WHERE noted_key IS NOT NULL
+         ), kept AS (
+             INSERT INTO idempotency_keys (api_key, key, request, digest, status, content_type, body)
+             SELECT api_key, key, request, digest, 201, 'application/json', convert_to(told.answer, 'UTF8')
+             FROM numbered JOIN told USING (place) WHERE key IS NOT NULL
+             ON CONFLICT (api_key, key) DO UPDATE
+             SET request = excluded.request, digest = excluded.digest, status = excluded.status, content_type = excluded.content_type,
+                 location = excluded.location, body = excluded.body, created_at = now()
          )
-         SELECT place AS "place!", id AS "id!", client_id, video_name AS "video_name!", now() AS "at!" FROM numbered"#,
-        &campaigns,
-        &kinds as &[&str],
-        &parameters as &[Json<&Value>],
-        &specs as &[Json<&JobSpec>],
-        &estimates as &[Json<&Estimate>],
-        &micros,
-        &creators as &[Option<&str>],
-        &events,
+         SELECT entered.entry AS "entry?", entered.status AS "status?", entered.content_type AS "content_type?", entered.location AS "location?",
+                entered.body AS "body?", n.id AS "id?", n.client_id AS "client_id?", n.video_name AS "video_name?", now() AS "at!",
+                told.answer AS "answer?"
+         FROM asked LEFT JOIN entered USING (place) LEFT JOIN numbered n USING (place) LEFT JOIN told USING (place)
+         ORDER BY place"#,
+        &column(&jobs, |job| job.campaign_id),
+        &column(&jobs, |job| job.kind.as_str()) as &[&str],
+        &column(&jobs, |job| Json(&job.parameters)) as &[Json<&Value>],
+        &column(&jobs, |job| Json(&job.spec)) as &[Json<&JobSpec>],
+        &column(&jobs, |job| Json(&job.estimate)) as &[Json<&Estimate>],
+        &column(&jobs, |job| job.estimate.total_micros.0),
+        &column(&jobs, |job| job.created_by.as_deref()) as &[Option<&str>],
+        &column(&jobs, |job| first_event(job)),
+        &column(&keys, |key| key.map(|key| key.api_key.as_str())) as &[Option<&str>],
+        &column(&keys, |key| key.map(|key| key.key.as_str())) as &[Option<&str>],
+        &column(&keys, |key| key.map(|key| key.request)) as &[Option<Uuid>],
+        &column(&keys, |key| key.map(|key| key.digest.as_str())) as &[Option<&str>],
+        &column(&answers, |answer| answer.map(|answer| answer.text.as_str())) as &[Option<&str>],
+        &column(&answers, |answer| answer.map(|answer| answer.id)) as &[Option<i64>],
+        &column(&answers, |answer| answer.map(|answer| answer.video_name.as_str())) as &[Option<&str>],
+        &column(&changes, |change| change.map(|change| change.key_id.as_str())) as &[Option<&str>],
+        &column(&changes, |change| change.and_then(|change| change.client_id)) as &[Option<Uuid>],
+        &column(&changes, |change| change.map(|change| change.request_id.as_str())) as &[Option<&str>],
+        &column(&changes, |change| change.map(|change| change.method.as_str())) as &[Option<&str>],
+        &column(&changes, |change| change.map(|change| change.route.as_str())) as &[Option<&str>],
+        &column(&changes, |change| change.map(|change| change.path.as_str())) as &[Option<&str>],
+        &column(&changes, |change| change.map(|change| Json(&change.about))) as &[Option<Json<&Value>>],
+        patience,
         FIRST_STAGE,
         &board.places,
         &board.indexes,
@@ -123,16 +156,25 @@ pub async fn create_all(conn: &mut PgConnection, new: &[&NewJob]) -> Result<Vec<
     )
     .fetch_all(conn)
     .await
-    .doing("create the jobs")?;
-    let mut made: Vec<Option<NewRows>> = new.iter().map(|_| None).collect();
-    for row in rows {
-        let nth = row.place as usize - 1;
-        let by_database =
-            Made { id: row.id, client_id: Some(row.client_id), video_name: row.video_name, at: row.at };
-        let scenes = by_database.scenes(board.ids_of(nth), &new[nth].storyboard);
-        made[nth] = Some(NewRows { scenes, job: by_database.job(new[nth]) });
+    .doing(DOING)?;
+    let mut outcomes = Vec::with_capacity(orders.len());
+    for (order, row) in orders.iter().zip(rows) {
+        outcomes.push(match (row.entry, row.id, row.video_name) {
+            (_, Some(id), Some(video_name)) => {
+                let made = Made { id, client_id: row.client_id, video_name, at: row.at };
+                Outcome::Created(Box::new(order.rows(made)), row.answer)
+            }
+            (Some(entry), ..) if entry != FREE => {
+                Outcome::Taken(Entry::found(&entry, row.status, row.content_type, row.location, row.body)?)
+            }
+            _ => Outcome::NoCampaign,
+        });
     }
-    Ok(made)
+    Ok(outcomes)
+}
+
+fn column<'a, T, C>(rows: &'a [T], value: impl Fn(&'a T) -> C) -> Vec<C> {
+    rows.iter().map(value).collect()
 }
 
 fn first_event(job: &NewJob) -> Value {
@@ -157,13 +199,13 @@ struct Board<'a> {
 }
 
 impl<'a> Board<'a> {
-    fn of(new: &[&'a NewJob]) -> Self {
+    fn of(orders: &'a [Order]) -> Self {
         let mut board = Self::default();
-        for (place, job) in (1..).zip(new) {
-            for (index, scene) in (0..).zip(&job.storyboard.scenes) {
+        for (place, order) in (1..).zip(orders) {
+            for ((index, id), scene) in (0..).zip(&order.scene_ids).zip(&order.job.storyboard.scenes) {
                 board.places.push(place);
                 board.indexes.push(index);
-                board.ids.push(Uuid::now_v7());
+                board.ids.push(*id);
                 board.titles.push(&scene.title);
                 board.descriptions.push(&scene.description);
                 board.types.push(scene.scene_type.as_deref());
@@ -175,82 +217,5 @@ impl<'a> Board<'a> {
             }
         }
         board
-    }
-
-    /// Those of the nth job.
-    fn ids_of(&self, nth: usize) -> &[Uuid] {
-        let place = nth as i64 + 1;
-        let begin = self.places.partition_point(|&other| other < place);
-        let end = self.places.partition_point(|&other| other <= place);
-        &self.ids[begin..end]
-    }
-}
-
-/// What only the database could say.
-struct Made {
-    id: i64,
-    client_id: Option<Uuid>,
-    video_name: String,
-    at: DateTime<Utc>,
-}
-
-impl Made {
-    fn scenes(&self, ids: &[Uuid], storyboard: &Storyboard) -> Vec<SceneRow> {
-        let scene = |(index, (id, scene)): (usize, (&Uuid, &PlannedScene))| SceneRow {
-            id: *id,
-            job_id: self.id,
-            index: index as i32,
-            version: 1,
-            title: scene.title.clone(),
-            description: scene.description.clone(),
-            scene_type: scene.scene_type.clone(),
-            prompt: scene.prompt.clone(),
-            music_prompt: scene.music_prompt.clone(),
-            duration_ms: scene.duration_ms as i32,
-            first_asset_id: scene.first_asset_id,
-            last_asset_id: scene.last_asset_id,
-            state: SceneState::Pending.as_str().to_owned(),
-            clip_digest: None,
-            clip_bytes: None,
-            error: None,
-            fresh: false,
-            provider_id: None,
-            reused_from: None,
-            inserted_at: self.at,
-            updated_at: self.at,
-        };
-        ids.iter().zip(&storyboard.scenes).enumerate().map(scene).collect()
-    }
-
-    fn job(self, new: &NewJob) -> JobRow {
-        JobRow {
-            id: self.id,
-            kind: new.kind.as_str().to_owned(),
-            state: JobState::Pending,
-            revision: 1,
-            version: 1,
-            client_id: self.client_id,
-            campaign_id: Some(new.campaign_id),
-            video_name: self.video_name,
-            parameters: new.parameters.clone(),
-            spec: new.spec.clone(),
-            estimate: new.estimate.clone(),
-            money: JobMoney::default(),
-            progress_percent: 0,
-            stage: FIRST_STAGE.to_owned(),
-            parked: None,
-            parked_why: None,
-            parked_until: None,
-            partial: false,
-            error_code: None,
-            error: None,
-            clips_digest: None,
-            video_digest: None,
-            thumbnail_digest: None,
-            inserted_at: self.at,
-            updated_at: self.at,
-            approved_at: None,
-            finished_at: None,
-        }
     }
 }

@@ -36,6 +36,7 @@ pub mod limits;
 pub mod log_levels;
 pub mod material;
 pub mod media;
+mod new_job;
 pub mod origins;
 pub mod orphans;
 pub mod pool;

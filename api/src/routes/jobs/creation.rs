@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use spool_db::budgets::Standing;
-use spool_db::job_creation::{self, NewJob, NewRows};
+use spool_db::job_creation::{self, NewJob, NewRows, Order};
 use spool_db::jobs::JobRow;
 use spool_db::scenes::SceneRow;
 use spool_db::{assets, jobs};
@@ -101,7 +101,7 @@ impl Creation {
         self,
         state: &AppState,
         caller: &Caller,
-        answer: impl Fn(Created) -> T + Send + Sync + 'static,
+        answer: impl FnOnce(Created) -> T,
     ) -> Result<Response, ApiError> {
         let draft = match self.draft(state, caller).await {
             Ok(draft) => draft,
@@ -123,15 +123,13 @@ impl Creation {
             created_by: Some(caller.key_id.clone()),
         };
         let (budgets, total_assets) = (draft.budgets, draft.total_assets);
-        let answer = move |NewRows { job, scenes }| {
-            answer(Created { job, scenes, budgets: budgets.clone(), total_assets })
-        };
+        let answer = |NewRows { job, scenes }| answer(Created { job, scenes, budgets, total_assets });
         if auto_approve {
-            let rows = Box::pin(started(state, caller, &new)).await?.ok_or(no_campaign)?;
+            let rows = Box::pin(started(state, caller, new)).await?.ok_or(no_campaign)?;
             return Ok((StatusCode::CREATED, Json(answer(rows))).into_response());
         }
-        let answer = Box::new(move |rows| serde_json::to_vec(&answer(rows)));
-        state.group_commit.create(new, answer).await?.ok_or(no_campaign)
+        let order = Order::new(new).answered(draft.client_id, |rows| serde_json::to_string(&answer(rows)));
+        state.group_commit.carry_out(order.map_err(ApiError::internal)?).await?.ok_or(no_campaign)
     }
 
     fn no_campaign(&self) -> ApiError {
@@ -163,7 +161,7 @@ impl Creation {
 }
 
 /// Creates and approves it in one transaction of its own: there is much more to write.
-async fn started(state: &AppState, caller: &Caller, new: &NewJob) -> Result<Option<NewRows>, ApiError> {
+async fn started(state: &AppState, caller: &Caller, new: NewJob) -> Result<Option<NewRows>, ApiError> {
     let mut transaction = state.db.begin().await?;
     let Some(NewRows { job, scenes }) = job_creation::create(&mut transaction, new).await? else {
         return Ok(None);

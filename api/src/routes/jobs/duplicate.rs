@@ -71,7 +71,7 @@ async fn copy(
     };
     let gone = || refused(format!("the campaign of job {id} is gone, and its photos with it"));
     let budgets = budgets::applying(conn, original.client_id, Some(campaign_id), None).await?;
-    let NewRows { job, scenes } = job_creation::create(conn, &new).await?.ok_or_else(gone)?;
+    let NewRows { job, scenes } = job_creation::create(conn, new).await?.ok_or_else(gone)?;
     let clip = scenes.first().map_or(0.0, |scene| f64::from(scene.duration_ms) / 1000.0);
     let used = scenes.iter().map(|scene| 1 + usize::from(scene.last_asset_id.is_some())).sum();
     Ok((Created { job, scenes, budgets, total_assets: used }, clip, pairs))

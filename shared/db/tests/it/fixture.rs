@@ -91,7 +91,7 @@ pub(crate) async fn job(conn: &mut PgConnection, campaign_id: Uuid) -> i64 {
         estimate,
         created_by: Some("test".to_owned()),
     };
-    job_creation::create(conn, &new).await.expect("a fixture").expect("a fixture").job.id
+    job_creation::create(conn, new).await.expect("a fixture").expect("a fixture").job.id
 }
 
 /// What is held today becomes yesterday's, as it is after midnight.

@@ -1,7 +1,7 @@
 //! Idempotency keys: one request at a time, one question per key, one answer.
 
 use spool_db::error::DbError;
-use spool_db::idempotency::{self, Entry, Record, Stored, Use};
+use spool_db::idempotency::{self, Entry, Stored, Use};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ fn request(digest: char) -> Use {
 }
 
 async fn record(conn: &mut PgConnection, this: &Use, answer: Option<&Stored>) -> Result<(), DbError> {
-    idempotency::record(conn, &[Record { key: Some((this, answer)), change: None }]).await
+    idempotency::record(conn, this, answer, None).await
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
@@ -37,23 +37,4 @@ async fn one_request_one_question_one_answer(pool: PgPool) {
     assert_eq!(idempotency::enter(&mut two, &second).await.unwrap(), Entry::Answered(answer));
     assert_eq!(idempotency::enter(&mut two, &other).await.unwrap(), Entry::Other);
     assert!(record(&mut two, &second, None).await.is_err(), "an answer is not written over");
-}
-
-#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
-async fn several_in_one_transaction_are_told_apart(pool: PgPool) {
-    let uses = |key: &str| Use { key: key.to_owned(), ..request('a') };
-    let (answered, free, again) = (uses("answered"), uses("free"), uses("free"));
-    let answer = Stored { status: 201, content_type: Some("text/plain".into()), location: None, body: None };
-    let mut conn = pool.acquire().await.unwrap();
-    record(&mut conn, &answered, Some(&answer)).await.unwrap();
-    let other = Use { digest: "b".repeat(64), ..uses("answered") };
-    let mut one = pool.begin().await.unwrap();
-    let entries = idempotency::enter_all(&mut one, &[&again, &answered, &free, &other]).await.unwrap();
-    assert_eq!(entries, [Entry::Free, Entry::Answered(answer.clone()), Entry::Busy, Entry::Other]);
-    // One that has become somebody else's undoes the whole.
-    let records = [&again, &other].map(|this| Record { key: Some((this, Some(&answer))), change: None });
-    assert!(idempotency::record(&mut one, &records).await.is_err());
-    one.rollback().await.unwrap();
-    assert_eq!(idempotency::enter(&mut conn, &free).await.unwrap(), Entry::Free);
-    idempotency::record(&mut conn, &[]).await.unwrap();
 }

@@ -2,8 +2,10 @@
 
 use crate::fixture;
 use serde_json::json;
+use spool_db::audit::Change;
 use spool_db::budgets::{self, Budget, Period, Scope};
-use spool_db::job_creation::{self, NewJob};
+use spool_db::idempotency::{self, Entry, Stored, Use};
+use spool_db::job_creation::{self, NewJob, NewRows, Order, Outcome};
 use spool_db::job_mark::{self, Mark};
 use spool_db::jobs;
 use spool_db::material;
@@ -35,7 +37,7 @@ async fn what_a_creation_tells_is_what_readers_find(pool: PgPool) {
         created_by: None,
     };
     for name in ["Autumn 1", "Autumn 2"] {
-        let told = job_creation::create(&mut conn, &new).await.unwrap().unwrap();
+        let told = job_creation::create(&mut conn, new.clone()).await.unwrap().unwrap();
         let found = jobs::show(&mut conn, told.job.id, None).await.unwrap().unwrap();
         assert_eq!((found.video_name.as_str(), found.client_id.is_some()), (name, true));
         assert_eq!(format!("{:?}", told.job), format!("{found:?}"));
@@ -53,7 +55,7 @@ async fn what_a_creation_tells_is_what_readers_find(pool: PgPool) {
         }
     }
     let nowhere = NewJob { campaign_id: Uuid::now_v7(), ..new };
-    assert!(job_creation::create(&mut conn, &nowhere).await.unwrap().is_none());
+    assert!(job_creation::create(&mut conn, nowhere).await.unwrap().is_none());
 }
 
 fn new_job(campaign_id: Uuid, scenes: usize) -> NewJob {
@@ -69,14 +71,157 @@ fn new_job(campaign_id: Uuid, scenes: usize) -> NewJob {
     }
 }
 
+fn created(outcome: Outcome) -> Option<NewRows> {
+    match outcome {
+        Outcome::Created(rows, _) => Some(*rows),
+        _ => None,
+    }
+}
+
+fn key(word: &str) -> Use {
+    Use { api_key: "caller".into(), key: word.into(), request: Uuid::now_v7(), digest: "a".repeat(64) }
+}
+
+/// An answer that tells all that the database says, also in the midst of a sentence.
+fn answered(campaign_id: Uuid, key: Option<Use>) -> Order {
+    let answer = |NewRows { job, scenes }| {
+        let sentence = format!("{:?} is job {}", job.video_name, job.id);
+        let scenes: Vec<Uuid> = scenes.iter().map(|scene| scene.id).collect();
+        serde_json::to_string(
+            &json!({"id": job.id, "name": job.video_name, "sentence": sentence, "scenes": scenes}),
+        )
+    };
+    let mut order = Order::new(new_job(campaign_id, 2)).answered(Uuid::now_v7(), answer).unwrap();
+    order.key = key;
+    let words = ["who", "request", "POST", "/jobs", "/jobs"].map(str::to_owned);
+    let [key_id, request_id, method, route, path] = words;
+    let about = json!({"asked": true});
+    order.change = Some(Change { key_id, client_id: None, request_id, method, route, path, about });
+    order
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn the_answer_tells_the_truth_and_is_kept_under_its_key(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    for name in ["Autumn", "\"quoted\"", "back\\slash \\", "tab\tline\n", "Blåbär \u{1f347}", "\u{7f}\u{1}"]
+    {
+        let campaign = fixture::campaign(&mut conn).await;
+        let named = sqlx::query!("UPDATE campaigns SET name = $2 WHERE id = $1", campaign, name);
+        named.execute(&mut *conn).await.unwrap();
+        let word = key(&campaign.to_string());
+        let order = answered(campaign, Some(word.clone()));
+        let Outcome::Created(rows, Some(answer)) =
+            job_creation::create_all(&mut conn, &[order], None).await.unwrap().remove(0)
+        else {
+            panic!("not created")
+        };
+        let told: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((&told["id"], &told["name"]), (&json!(rows.job.id), &json!(format!("{name} 1"))));
+        assert_eq!(told["sentence"], format!("\"{name} 1\" is job {}", rows.job.id));
+        let found = scenes::list(&mut conn, rows.job.id).await.unwrap();
+        assert_eq!(told["scenes"], json!(found.iter().map(|scene| scene.id).collect::<Vec<_>>()));
+        let kept = Stored {
+            status: 201,
+            content_type: Some("application/json".to_owned()),
+            location: None,
+            body: Some(answer.into_bytes()),
+        };
+        let again = Use { request: Uuid::now_v7(), ..word };
+        assert_eq!(idempotency::enter(&mut conn, &again).await.unwrap(), Entry::Answered(kept));
+    }
+    let noted = "SELECT FROM audit JOIN jobs ON about = jsonb_build_object('asked', true, 'job', jobs.id)";
+    assert_eq!(count(&mut conn, noted).await, 6);
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn only_those_whose_key_is_free_are_carried_out(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let campaign = fixture::campaign(&mut conn).await;
+    let (first, begun, old) = (key("answered"), key("begun"), key("old"));
+    for word in [&first, &old] {
+        let order = answered(campaign, Some(word.clone()));
+        job_creation::create_all(&mut conn, &[order], None).await.unwrap();
+    }
+    run(&mut conn, "UPDATE idempotency_keys SET created_at = now() - interval '25 hours' WHERE key = 'old'")
+        .await;
+    idempotency::record(&mut conn, &begun, None, None).await.unwrap();
+    let mut elsewhere = pool.begin().await.unwrap();
+    idempotency::enter(&mut elsewhere, &key("elsewhere")).await.unwrap();
+
+    let nowhere = Uuid::now_v7();
+    let other = Use { digest: "b".repeat(64), ..key("answered") };
+    let orders = [
+        answered(campaign, Some(key("free"))),
+        answered(campaign, Some(key("free"))),
+        answered(campaign, Some(key("answered"))),
+        answered(campaign, Some(other)),
+        answered(campaign, Some(key("begun"))),
+        answered(campaign, Some(begun)),
+        answered(campaign, Some(key("elsewhere"))),
+        answered(campaign, Some(key("old"))),
+        answered(nowhere, Some(key("nowhere"))),
+        answered(campaign, None),
+        answered(campaign, None),
+    ];
+    let outcomes = job_creation::create_all(&mut conn, &orders, None).await.unwrap();
+    let words: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Created(rows, Some(_)) => rows.job.video_name.clone(),
+            Outcome::Taken(Entry::Answered(_)) => "answered".to_owned(),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let wanted = [
+        "Autumn 3",
+        "Taken(Busy)",
+        "answered",
+        "Taken(Other)",
+        "Taken(Busy)",
+        "Autumn 4",
+        "Taken(Busy)",
+        "Autumn 5",
+        "NoCampaign",
+        "Autumn 6",
+        "Autumn 7",
+    ];
+    assert_eq!(words, wanted);
+    assert_eq!(count(&mut conn, "SELECT FROM jobs").await, 7);
+    assert_eq!(count(&mut conn, "SELECT FROM scenes").await, 14);
+    assert_eq!(count(&mut conn, "SELECT FROM audit").await, 7);
+    assert_eq!(idempotency::enter(&mut conn, &key("nowhere")).await.unwrap(), Entry::Free);
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn nobody_waits_longer_for_a_campaign_than_they_say(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let (held, other) = (fixture::campaign(&mut conn).await, fixture::campaign(&mut conn).await);
+    let mut hold = pool.begin().await.unwrap();
+    run(&mut hold, &format!("SELECT FROM campaigns WHERE id = '{held}' FOR UPDATE")).await;
+    let orders = [answered(other, Some(key("other"))), answered(held, Some(key("held")))];
+    let refused = job_creation::create_all(&mut conn, &orders, Some("1ms")).await.unwrap_err();
+    assert!(refused.is_refused() && refused.is_unavailable(), "{refused:?}");
+    assert_eq!(count(&mut conn, "SELECT FROM jobs").await, 0, "all or none");
+    assert_eq!(idempotency::enter(&mut conn, &key("other")).await.unwrap(), Entry::Free);
+    hold.rollback().await.unwrap();
+    let outcomes = job_creation::create_all(&mut conn, &orders, Some("1ms")).await.unwrap();
+    assert_eq!(outcomes.into_iter().filter_map(created).count(), 2);
+    assert_eq!(
+        count(&mut conn, "SELECT FROM pg_settings WHERE name = 'lock_timeout' AND setting = '1'").await,
+        0
+    );
+}
+
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
 async fn several_at_once_each_get_their_own(pool: PgPool) {
     let mut conn = pool.acquire().await.unwrap();
     let (one, other) = (fixture::campaign(&mut conn).await, fixture::campaign(&mut conn).await);
-    job_creation::create(&mut conn, &new_job(one, 1)).await.unwrap().unwrap();
+    job_creation::create(&mut conn, new_job(one, 1)).await.unwrap().unwrap();
     let new = [new_job(one, 2), new_job(Uuid::now_v7(), 1), new_job(other, 3), new_job(one, 1)];
-    let made = job_creation::create_all(&mut conn, &new.iter().collect::<Vec<_>>()).await.unwrap();
-    assert!(made[1].is_none(), "there is no such campaign");
+    let orders: Vec<Order> = new.iter().cloned().map(Order::new).collect();
+    let outcomes = job_creation::create_all(&mut conn, &orders, None).await.unwrap();
+    assert!(matches!(outcomes[1], Outcome::NoCampaign), "{:?}", outcomes[1]);
+    let made: Vec<Option<NewRows>> = outcomes.into_iter().map(created).collect();
     for (new, made, name) in [(0, 0, "Autumn 2"), (2, 2, "Autumn 1"), (3, 3, "Autumn 3")]
         .map(|(new_at, made_at, name)| (&new[new_at], made[made_at].as_ref().unwrap(), name))
     {
@@ -87,7 +232,7 @@ async fn several_at_once_each_get_their_own(pool: PgPool) {
         assert_eq!(found.len(), new.storyboard.scenes.len());
         assert_eq!(format!("{:?}", made.scenes), format!("{found:?}"));
     }
-    assert!(job_creation::create_all(&mut conn, &[]).await.unwrap().is_empty());
+    assert!(job_creation::create_all(&mut conn, &[], None).await.unwrap().is_empty());
 }
 
 /// However they name their campaigns, none waits for one that waits for it.
@@ -108,11 +253,10 @@ async fn groups_of_the_same_campaigns_do_not_block_each_other_for_ever(pool: PgP
         }
         let pool = pool.clone();
         groups.spawn(async move {
-            let new: Vec<NewJob> = campaigns.into_iter().map(|campaign| new_job(campaign, 1)).collect();
-            let mut transaction = pool.begin().await.unwrap();
-            let made = job_creation::create_all(&mut transaction, &new.iter().collect::<Vec<_>>()).await;
-            transaction.commit().await.unwrap();
-            made.unwrap().into_iter().flatten().count()
+            let new = campaigns.into_iter().map(|campaign| Order::new(new_job(campaign, 1)));
+            let mut conn = pool.acquire().await.unwrap();
+            let made = job_creation::create_all(&mut conn, &new.collect::<Vec<_>>(), None).await.unwrap();
+            made.into_iter().filter_map(created).count()
         });
     }
     assert_eq!(groups.join_all().await, [8; 40]);

@@ -83,7 +83,7 @@ impl Stage {
             storyboard,
             created_by: None,
         };
-        stage.job = job_creation::create(&mut *stage.conn().await, &new).await.unwrap().unwrap().job.id;
+        stage.job = job_creation::create(&mut *stage.conn().await, new).await.unwrap().unwrap().job.id;
         stage
     }
 

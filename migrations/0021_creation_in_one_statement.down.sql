@@ -1,0 +1,1 @@
+DROP FUNCTION idempotency_enter(text, text, uuid, text);
