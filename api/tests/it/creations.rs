@@ -8,9 +8,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::app::{Answer, TestApp, start, wait_until};
+use crate::app::{Answer, PATIENCE, TestApp, start, wait_until};
 
 const PATH: &str = "/api/v3/jobs/from-image-pairs";
 
@@ -54,9 +55,19 @@ async fn open_gate(pool: &PgPool) {
     run(pool, "DELETE FROM gate").await;
 }
 
-/// Cuts off those who stand at the gate.
-const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-     AND state = 'active' AND query LIKE 'WITH asked%'";
+/// Cuts off those who stand at the gate, until they are gone.
+async fn cut(pool: &PgPool) {
+    let standing = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' AND query LIKE 'WITH asked%'";
+    let standing: Vec<i32> = sqlx::query_scalar(standing).fetch_all(pool).await.expect("who stands there");
+    let cut = sqlx::query("SELECT pg_terminate_backend(pid) FROM unnest($1) AS pid").bind(&standing);
+    cut.execute(pool).await.expect("they are cut off");
+    wait_until("them to be gone", async || {
+        let there = sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE pid = ANY ($1)");
+        let there: i64 = there.bind(&standing).fetch_one(pool).await.expect("a number");
+        there == 0
+    })
+    .await;
+}
 
 /// Until so many transactions stand at the gate.
 async fn at_gate(pool: &PgPool, wanted: i64) {
@@ -85,9 +96,13 @@ async fn waiting(app: &TestApp, orders: usize) {
 async fn answers(asked: Vec<JoinHandle<Answer>>) -> Vec<Answer> {
     let mut answers = Vec::new();
     for one in asked {
-        answers.push(one.await.expect("an answer"));
+        answers.push(answer(one).await);
     }
     answers
+}
+
+async fn answer(asked: JoinHandle<Answer>) -> Answer {
+    timeout(PATIENCE, asked).await.expect("in time").expect("an answer")
 }
 
 #[sqlx::test(migrations = false)]
@@ -106,7 +121,7 @@ async fn what_comes_together_is_written_together_and_each_gets_its_own(pool: PgP
     waiting(&app, 21).await;
     open_gate(&pool).await;
     let answers = answers(asked).await;
-    again.await.expect("an answer").is_problem(409, "idempotency_key_in_use");
+    answer(again).await.is_problem(409, "idempotency_key_in_use");
     let mut names = HashSet::new();
     for (answer, (key, body)) in answers.iter().zip(&wanted) {
         let job = answer.is(201);
@@ -123,7 +138,7 @@ async fn what_comes_together_is_written_together_and_each_gets_its_own(pool: PgP
         assert!(names.contains(&(format!("\"{one}\""), format!("\"Lodge {nth}\""))), "{nth} of {names:?}");
     }
     for held in held {
-        held.await.expect("an answer").is(201);
+        answer(held).await.is(201);
     }
     app.post_keyed(PATH, &wanted[0].0, &order(other, "else")).await.is_problem(422, "idempotency_key_reused");
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 22);
@@ -164,7 +179,7 @@ async fn one_that_cannot_be_written_spoils_it_for_nobody(pool: PgPool) {
         answers[nth].is(201);
     }
     for held in held {
-        held.await.expect("an answer").is(201);
+        answer(held).await.is(201);
     }
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 6);
     run(&pool, "DROP TRIGGER refuse ON jobs").await;
@@ -200,15 +215,15 @@ async fn a_lost_connection_loses_and_doubles_nothing(pool: PgPool) {
     let mut asked = vec![ask(&app, "key-0", order(one, HELD))];
     at_gate(&pool, 1).await;
     // Cut off, it is tried once more, alone; then the caller is told.
-    run(&pool, CUT).await;
+    cut(&pool).await;
     at_gate(&pool, 1).await;
     asked.push(ask(&app, "key-1", order(other, HELD)));
     at_gate(&pool, 2).await;
-    run(&pool, CUT).await;
-    assert!(asked.remove(0).await.expect("an answer").status.is_server_error());
+    cut(&pool).await;
+    assert!(answer(asked.remove(0)).await.status.is_server_error());
     at_gate(&pool, 1).await;
     open_gate(&pool).await;
-    asked.remove(0).await.expect("an answer").is(201);
+    answer(asked.remove(0)).await.is(201);
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 1);
     app.post_keyed(PATH, "key-0", &order(one, HELD)).await.is(201);
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 2);
@@ -223,8 +238,8 @@ async fn without_a_key_a_lost_connection_is_told_and_nothing_tried_again(pool: P
     let unkeyed = Arc::clone(&app);
     let asked = tokio::spawn(async move { unkeyed.post(PATH, order(campaign, HELD)).await });
     at_gate(&pool, 1).await;
-    run(&pool, CUT).await;
-    asked.await.expect("an answer").is_problem(503, "unavailable");
+    cut(&pool).await;
+    answer(asked).await.is_problem(503, "unavailable");
     at_gate(&pool, 0).await;
     open_gate(&pool).await;
     app.post_keyed(PATH, "next", &order(campaign, HELD)).await.is(201);
@@ -253,7 +268,7 @@ async fn what_fails_in_the_commit_is_told_to_the_one_it_is_about(pool: PgPool) {
         answers[nth].is(201);
     }
     for held in held {
-        held.await.expect("an answer").is(201);
+        answer(held).await.is(201);
     }
     assert_eq!(number(&pool, "SELECT last_value FROM commits").await, 2, "in the group, and alone");
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 4);
@@ -271,7 +286,7 @@ async fn one_that_is_given_up_is_written_or_not_and_never_twice(pool: PgPool) {
         assert!(given_up.await.is_err_and(|error| error.is_cancelled()));
     }
     open_gate(&pool).await;
-    held.remove(0).await.expect("an answer").is(201);
+    answer(held.remove(0)).await.is(201);
     // What was being written is, what had not begun is not.
     wait_until("both to be written", async || number(&pool, "SELECT count(*) FROM jobs").await == 2).await;
     waiting(&app, 0).await;
