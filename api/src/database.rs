@@ -1,4 +1,4 @@
-//! How handlers reach Postgres: `begin` to change, `read` to look. SQL itself is in `spool_db` and `spool_queue`.
+//! How handlers reach Postgres: `begin` to change, `read` to look, `one_statement` to change by one. SQL itself is in `spool_db` and `spool_queue`.
 //!
 //! To get a connection takes a future of 4 kB. It is on the heap, or every request would hold as much, whether it asks for one or not.
 
@@ -67,16 +67,16 @@ impl Database {
         if let Some(request) = KeyedRequest::current() {
             request.settle().await?;
         }
-        self.one_statement().await
+        self.one_statement().await.map_err(unavailable)
     }
 
     /// For one statement that is a transaction of its own, whoever waits for it.
-    pub async fn one_statement(&self) -> Result<Reading, ApiError> {
+    pub async fn one_statement(&self) -> Result<Reading, sqlx::Error> {
         let begin = Instant::now();
         let reading = if self.pooler {
-            Box::pin(self.pool.begin()).await.map(Reading::InTransaction).map_err(unavailable)?
+            Box::pin(self.pool.begin()).await.map(Reading::InTransaction)?
         } else {
-            Box::pin(self.pool.acquire()).await.map(Reading::Plain).map_err(unavailable)?
+            Box::pin(self.pool.acquire()).await.map(Reading::Plain)?
         };
         metrics::waited_for_connection(begin);
         Ok(reading)
@@ -118,6 +118,13 @@ impl Reading {
         match self {
             Self::Plain(_) => Ok(()),
             Self::InTransaction(transaction) => transaction.commit().await.map_err(unavailable),
+        }
+    }
+
+    /// When it has not answered in time: nobody else is to wait for it.
+    pub fn give_up(self) {
+        if let Self::Plain(connection) = self {
+            drop(connection.detach());
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use spool_db::idempotency::Entry;
-use spool_db::job_creation::{self, Order, Outcome};
+use spool_db::job_creation::{self, Order, Outcome, SCENE_IS_THERE};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -26,8 +26,12 @@ const ALONE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A group waits for no campaign that somebody holds, or all would wait for one.
 const GROUP_PATIENCE: &str = "500ms";
-const ALONE_PATIENCE: &str = "10s";
-/// A key may still be held by a connection that has just been lost: looks at it, and the time between them.
+/// Much less than others wait for their turn.
+const ALONE_PATIENCE: &str = "4s";
+/// Then nothing is heard of it any more.
+const LONGEST: Duration = Duration::from_secs(15);
+/// A key may still be held by a connection that has just been lost or refused, and the next connection may be lost too: tries, and the time
+/// between them.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const JSON: &str = "application/json";
@@ -98,20 +102,16 @@ impl Writer {
             }
             Err(failed) => failed,
         };
-        let why = "a group of jobs could not be written: each that may be is written alone";
-        tracing::warn!(error = failed.error().why(), count = orders.len(), "{why}");
+        tracing::warn!(
+            error = failed.error().why(),
+            count = orders.len(),
+            "a group of jobs could not be written"
+        );
         for (order, told) in orders.into_iter().zip(told) {
-            match &failed {
-                Failed::Refused(_) => {
-                    tokio::spawn(self.clone().write_alone(order, told));
-                }
-                // It may have been carried out; but whoever has a key learns from it what was done.
-                Failed::Lost(_) if order.key.is_some() => {
-                    tokio::spawn(self.clone().write_alone(order, told));
-                }
-                Failed::Lost(error) | Failed::NoConnection(error) => {
-                    told.send(Err(error.clone())).ok();
-                }
+            if failed.may_be_tried_again(&order) {
+                tokio::spawn(self.clone().write_alone(order, told));
+            } else {
+                told.send(Err(failed.error().clone())).ok();
             }
         }
     }
@@ -127,7 +127,11 @@ impl Writer {
             }
             let outcome = self.write(std::slice::from_ref(&order), ALONE_PATIENCE).await;
             let outcome = outcome.map(|one| one.into_iter().next().unwrap_or(Outcome::NoCampaign));
-            if look < LOOKS && matches!(outcome, Ok(Outcome::Taken(Entry::Busy))) {
+            let open = match &outcome {
+                Ok(outcome) => matches!(outcome, Outcome::Taken(Entry::Busy)),
+                Err(failed) => matches!(failed, Failed::Lost(_)) && failed.may_be_tried_again(&order),
+            };
+            if open && look < LOOKS {
                 sleep(BETWEEN_LOOKS).await;
                 continue;
             }
@@ -138,11 +142,20 @@ impl Writer {
 
     /// Writes orders in one transaction: all that can be, or, with an error, none.
     async fn write(&self, orders: &[Order], patience: &str) -> Result<Vec<Outcome>, Failed> {
-        let mut connection = self.db.one_statement().await.map_err(Failed::NoConnection)?;
-        match job_creation::create_all(&mut connection, orders, Some(patience)).await {
-            Ok(outcomes) => connection.done().await.map(|()| outcomes).map_err(Failed::Lost),
-            Err(error) if error.is_refused() => Err(Failed::Refused(error.into())),
-            Err(error) => Err(Failed::Lost(error.into())),
+        let mut connection = self.db.one_statement().await.map_err(Failed::without_connection)?;
+        let written = job_creation::create_all(&mut connection, orders, Some(patience));
+        match timeout(LONGEST, written).await {
+            Ok(Ok(outcomes)) => connection.done().await.map(|()| outcomes).map_err(Failed::Lost),
+            Ok(Err(error)) if error.is_constraint(SCENE_IS_THERE) => {
+                let why = "the connection was lost when the job had been created, and what came of it cannot be told";
+                Err(Failed::Refused(ApiError::unavailable("the answer", why)))
+            }
+            Ok(Err(error)) if error.is_refused() => Err(Failed::Refused(error.into())),
+            Ok(Err(error)) => Err(Failed::Lost(error.into())),
+            Err(late) => {
+                connection.give_up();
+                Err(Failed::Lost(ApiError::unavailable("the database", late)))
+            }
         }
     }
 }
@@ -150,13 +163,31 @@ impl Writer {
 enum Failed {
     /// Nothing of it is written.
     Refused(ApiError),
-    /// The connection was lost on the way: nobody knows.
+    /// The connection was lost on the way, or nothing is heard of it: nobody knows.
     Lost(ApiError),
     /// There was none, after long waiting.
     NoConnection(ApiError),
 }
 
 impl Failed {
+    /// A connection that was lost long ago may be noticed here, and says nothing of the next one.
+    fn without_connection(error: sqlx::Error) -> Self {
+        let told = if matches!(error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) {
+            Self::NoConnection
+        } else {
+            Self::Refused
+        };
+        told(ApiError::unavailable("the database", error))
+    }
+
+    fn may_be_tried_again(&self, order: &Order) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Lost(_) => order.may_come_again(),
+            Self::NoConnection(_) => false,
+        }
+    }
+
     const fn error(&self) -> &ApiError {
         match self {
             Self::Refused(error) | Self::Lost(error) | Self::NoConnection(error) => error,

@@ -59,8 +59,11 @@ impl<T: Send + 'static> Groups<T> {
     }
 
     pub async fn hand_in(&self, one: T) -> Result<(), ApiError> {
+        let place = self.queue.reserve().await;
+        let place = place.map_err(|_| ApiError::internal("those who work in groups have ended"))?;
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.queue.send(one).await.map_err(|_| ApiError::internal("those who work in groups have ended"))
+        place.send(one);
+        Ok(())
     }
 
     /// How many are in no group yet.
@@ -140,6 +143,14 @@ mod tests {
             }
         }
 
+        /// Whoever could begin has had every opportunity.
+        async fn still_wait(&self, how_many: usize) {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(self.groups.waiting(), how_many);
+        }
+
         /// Until groups have begun with so many in all.
         async fn begin(&mut self, how_many: usize) {
             let mut begun = 0;
@@ -157,14 +168,15 @@ mod tests {
         bench.hand_in(1).await;
         bench.begin(1).await;
         bench.hand_in(MANY - 1).await;
-        assert_eq!(bench.groups.waiting(), MANY - 1);
+        bench.still_wait(MANY - 1).await;
         bench.hand_in(1).await;
         bench.begin(MANY).await;
         bench.hand_in(MOST + 3).await;
-        assert_eq!(bench.groups.waiting(), MOST + 3, "two are most");
+        // Two are most.
+        bench.still_wait(MOST + 3).await;
         bench.ends.add_permits(1);
         bench.begin(MOST).await;
-        assert_eq!(bench.groups.waiting(), 3, "too few");
+        bench.still_wait(3).await;
         bench.ends.add_permits(2);
         bench.begin(3).await;
     }

@@ -41,9 +41,7 @@ impl DbError {
 
     /// Postgres refused the statement and lives: nothing of it was done. Of a statement that met its end with the connection nobody knows.
     pub fn is_refused(&self) -> bool {
-        let Self::Query { source: sqlx::Error::Database(error), .. } = self else {
-            return !matches!(self, Self::Query { .. });
-        };
+        let Self::Query { source: sqlx::Error::Database(error), .. } = self else { return false };
         error.code().is_some_and(|code| !code.starts_with("08") && !code.starts_with("57P"))
     }
 

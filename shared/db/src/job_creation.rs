@@ -4,8 +4,8 @@
 use crate::audit::Change;
 use crate::error::{DbError, Doing};
 use crate::idempotency::{Entry, FREE, Use};
-use crate::new_job::{FIRST_STAGE, Made};
-pub use crate::new_job::{NewJob, NewRows, Order};
+use crate::new_job::FIRST_STAGE;
+pub use crate::new_job::{Made, NewJob, NewRows, Order, SCENE_IS_THERE};
 use serde_json::{Value, json};
 use spool_job::estimate::Estimate;
 use spool_job::spec::JobSpec;
@@ -19,7 +19,7 @@ const DOING: &str = "create the jobs";
 #[derive(Debug)]
 pub enum Outcome {
     /// It is written, and this is its answer, if it has one, as it is kept under its key.
-    Created(Box<NewRows>, Option<String>),
+    Created(Made, Option<String>),
     /// There is no such campaign.
     NoCampaign,
     /// Its key is not free.
@@ -29,8 +29,9 @@ pub enum Outcome {
 /// Inserts the job, its scenes and its first event; the video's name counts up per campaign, whose row is locked for it until the end of
 /// the transaction: whatever else takes time comes before. `None` when there is no such campaign.
 pub async fn create(conn: &mut PgConnection, job: NewJob) -> Result<Option<NewRows>, DbError> {
-    match create_all(conn, &[Order::new(job)], None).await?.pop() {
-        Some(Outcome::Created(rows, _)) => Ok(Some(*rows)),
+    let order = Order::new(job);
+    match create_all(conn, std::slice::from_ref(&order), None).await?.pop() {
+        Some(Outcome::Created(made, _)) => Ok(Some(order.rows(made))),
         _ => Ok(None),
     }
 }
@@ -71,7 +72,7 @@ pub async fn create_all(
              FROM asked LEFT JOIN entered USING (place) WHERE key IS NULL OR entry = 'free'
          ), locked AS MATERIALIZED (
              SELECT id FROM campaigns
-             WHERE id = ANY ($1) AND (SELECT set_config('lock_timeout', coalesce($23, current_setting('lock_timeout')), true)) <> ''
+             WHERE id = ANY (ARRAY(SELECT campaign_id FROM free)) AND (SELECT set_config('lock_timeout', coalesce($23, current_setting('lock_timeout')), true)) <> ''
              ORDER BY id FOR NO KEY UPDATE
          ), named AS (
              UPDATE campaigns c SET videos_named = videos_named + wanted.jobs
@@ -158,11 +159,11 @@ pub async fn create_all(
     .await
     .doing(DOING)?;
     let mut outcomes = Vec::with_capacity(orders.len());
-    for (order, row) in orders.iter().zip(rows) {
+    for row in rows {
         outcomes.push(match (row.entry, row.id, row.video_name) {
             (_, Some(id), Some(video_name)) => {
                 let made = Made { id, client_id: row.client_id, video_name, at: row.at };
-                Outcome::Created(Box::new(order.rows(made)), row.answer)
+                Outcome::Created(made, row.answer)
             }
             (Some(entry), ..) if entry != FREE => {
                 Outcome::Taken(Entry::found(&entry, row.status, row.content_type, row.location, row.body)?)

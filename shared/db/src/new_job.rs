@@ -86,7 +86,7 @@ impl Order {
         client_id: Uuid,
         answer: impl FnOnce(NewRows) -> Result<String, E>,
     ) -> Result<Self, E> {
-        // 61 random bits, and as many digits whatever they are.
+        // Nobody can guess it, and it has as many digits whatever it is.
         let id = (Uuid::now_v7().as_u64_pair().1 >> 1).cast_signed();
         let video_name = Uuid::now_v7().to_string();
         let client_id = Some(client_id);
@@ -96,17 +96,32 @@ impl Order {
         Ok(self)
     }
 
-    pub(crate) fn rows(&self, made: Made) -> NewRows {
+    /// As a reader would find it, once it is made.
+    pub fn rows(&self, made: Made) -> NewRows {
         NewRows { scenes: made.scenes(&self.scene_ids, &self.job.storyboard), job: made.job(&self.job) }
+    }
+
+    /// Whether a second try of what may have been carried out cannot double it: its key tells, or its scenes are there already
+    /// ([`SCENE_IS_THERE`]).
+    pub fn may_come_again(&self) -> bool {
+        self.key.is_some() || !self.scene_ids.is_empty()
     }
 }
 
+/// The constraint that stops an order without a key from being carried out twice.
+pub const SCENE_IS_THERE: &str = "scenes_pkey";
+
 /// What only the database can say.
-pub(crate) struct Made {
-    pub(crate) id: i64,
-    pub(crate) client_id: Option<Uuid>,
-    pub(crate) video_name: String,
-    pub(crate) at: DateTime<Utc>,
+#[derive(Debug)]
+pub struct Made {
+    /// Of the job.
+    pub id: i64,
+    /// Whose campaign.
+    pub client_id: Option<Uuid>,
+    /// The campaign's name and a number.
+    pub video_name: String,
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
 }
 
 impl Made {

@@ -5,7 +5,7 @@ use serde_json::json;
 use spool_db::audit::Change;
 use spool_db::budgets::{self, Budget, Period, Scope};
 use spool_db::idempotency::{self, Entry, Stored, Use};
-use spool_db::job_creation::{self, NewJob, NewRows, Order, Outcome};
+use spool_db::job_creation::{self, NewJob, NewRows, Order, Outcome, SCENE_IS_THERE};
 use spool_db::job_mark::{self, Mark};
 use spool_db::jobs;
 use spool_db::material;
@@ -71,9 +71,9 @@ fn new_job(campaign_id: Uuid, scenes: usize) -> NewJob {
     }
 }
 
-fn created(outcome: Outcome) -> Option<NewRows> {
+fn created((order, outcome): (&Order, Outcome)) -> Option<NewRows> {
     match outcome {
-        Outcome::Created(rows, _) => Some(*rows),
+        Outcome::Created(made, _) => Some(order.rows(made)),
         _ => None,
     }
 }
@@ -110,15 +110,15 @@ async fn the_answer_tells_the_truth_and_is_kept_under_its_key(pool: PgPool) {
         named.execute(&mut *conn).await.unwrap();
         let word = key(&campaign.to_string());
         let order = answered(campaign, Some(word.clone()));
-        let Outcome::Created(rows, Some(answer)) =
+        let Outcome::Created(made, Some(answer)) =
             job_creation::create_all(&mut conn, &[order], None).await.unwrap().remove(0)
         else {
             panic!("not created")
         };
         let told: serde_json::Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!((&told["id"], &told["name"]), (&json!(rows.job.id), &json!(format!("{name} 1"))));
-        assert_eq!(told["sentence"], format!("\"{name} 1\" is job {}", rows.job.id));
-        let found = scenes::list(&mut conn, rows.job.id).await.unwrap();
+        assert_eq!((&told["id"], &told["name"]), (&json!(made.id), &json!(format!("{name} 1"))));
+        assert_eq!(told["sentence"], format!("\"{name} 1\" is job {}", made.id));
+        let found = scenes::list(&mut conn, made.id).await.unwrap();
         assert_eq!(told["scenes"], json!(found.iter().map(|scene| scene.id).collect::<Vec<_>>()));
         let kept = Stored {
             status: 201,
@@ -167,7 +167,7 @@ async fn only_those_whose_key_is_free_are_carried_out(pool: PgPool) {
     let words: Vec<String> = outcomes
         .iter()
         .map(|outcome| match outcome {
-            Outcome::Created(rows, Some(_)) => rows.job.video_name.clone(),
+            Outcome::Created(made, Some(_)) => made.video_name.clone(),
             Outcome::Taken(Entry::Answered(_)) => "answered".to_owned(),
             other => format!("{other:?}"),
         })
@@ -203,13 +203,33 @@ async fn nobody_waits_longer_for_a_campaign_than_they_say(pool: PgPool) {
     assert!(refused.is_refused() && refused.is_unavailable(), "{refused:?}");
     assert_eq!(count(&mut conn, "SELECT FROM jobs").await, 0, "all or none");
     assert_eq!(idempotency::enter(&mut conn, &key("other")).await.unwrap(), Entry::Free);
+    let (first, again) = (key("first"), key("first"));
+    hold.rollback().await.unwrap();
+    job_creation::create_all(&mut conn, &[answered(held, Some(first))], None).await.unwrap();
+    let mut hold = pool.begin().await.unwrap();
+    run(&mut hold, &format!("SELECT FROM campaigns WHERE id = '{held}' FOR UPDATE")).await;
+    let replayed =
+        job_creation::create_all(&mut conn, &[answered(held, Some(again))], Some("1ms")).await.unwrap();
+    assert!(matches!(replayed[0], Outcome::Taken(Entry::Answered(_))), "an answer waits for no campaign");
     hold.rollback().await.unwrap();
     let outcomes = job_creation::create_all(&mut conn, &orders, Some("1ms")).await.unwrap();
-    assert_eq!(outcomes.into_iter().filter_map(created).count(), 2);
+    assert_eq!(orders.iter().zip(outcomes).filter_map(created).count(), 2);
     assert_eq!(
         count(&mut conn, "SELECT FROM pg_settings WHERE name = 'lock_timeout' AND setting = '1'").await,
         0
     );
+}
+
+#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
+async fn an_order_without_a_key_is_carried_out_once_however_often_it_comes(pool: PgPool) {
+    let mut conn = pool.acquire().await.unwrap();
+    let campaign = fixture::campaign(&mut conn).await;
+    let order = [answered(campaign, None)];
+    assert!(order[0].may_come_again());
+    job_creation::create_all(&mut conn, &order, None).await.unwrap();
+    let again = job_creation::create_all(&mut conn, &order, None).await.unwrap_err();
+    assert!(again.is_refused() && again.is_constraint(SCENE_IS_THERE), "{again:?}");
+    assert_eq!(count(&mut conn, "SELECT FROM jobs").await, 1);
 }
 
 #[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
@@ -221,7 +241,7 @@ async fn several_at_once_each_get_their_own(pool: PgPool) {
     let orders: Vec<Order> = new.iter().cloned().map(Order::new).collect();
     let outcomes = job_creation::create_all(&mut conn, &orders, None).await.unwrap();
     assert!(matches!(outcomes[1], Outcome::NoCampaign), "{:?}", outcomes[1]);
-    let made: Vec<Option<NewRows>> = outcomes.into_iter().map(created).collect();
+    let made: Vec<Option<NewRows>> = orders.iter().zip(outcomes).map(created).collect();
     for (new, made, name) in [(0, 0, "Autumn 2"), (2, 2, "Autumn 1"), (3, 3, "Autumn 3")]
         .map(|(new_at, made_at, name)| (&new[new_at], made[made_at].as_ref().unwrap(), name))
     {
@@ -254,9 +274,10 @@ async fn groups_of_the_same_campaigns_do_not_block_each_other_for_ever(pool: PgP
         let pool = pool.clone();
         groups.spawn(async move {
             let new = campaigns.into_iter().map(|campaign| Order::new(new_job(campaign, 1)));
+            let orders: Vec<Order> = new.collect();
             let mut conn = pool.acquire().await.unwrap();
-            let made = job_creation::create_all(&mut conn, &new.collect::<Vec<_>>(), None).await.unwrap();
-            made.into_iter().filter_map(created).count()
+            let made = job_creation::create_all(&mut conn, &orders, None).await.unwrap();
+            orders.iter().zip(made).filter_map(created).count()
         });
     }
     assert_eq!(groups.join_all().await, [8; 40]);
