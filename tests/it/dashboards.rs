@@ -69,7 +69,8 @@ async fn load(system: &System, receiver: &Receiver) -> i64 {
     system.post("/api/v3/webhooks/endpoints", json!({"url": receiver.url("/all")})).await;
     for rule in [
         json!({"match": {"route": "create"}, "times": 1, "fault": {"kind": "throttle", "retry_after": 1}}),
-        json!({"match": {"model": "google/veo-3.1-fast"}, "times": 1,
+        // Each trouble meets a prediction of its own: one that fails has no output that could be cut short.
+        json!({"match": {"nth": 3},
                "fault": {"kind": "fail", "error": "Prediction interrupted; please retry (code: PA)", "charge": "none"}}),
         json!({"match": {"nth": 1}, "fault": {"kind": "download_error", "status": 503}}),
         json!({"match": {"nth": 2}, "fault": {"kind": "download_truncated", "percent": 50, "short_file": true}}),

@@ -96,7 +96,8 @@ impl Prometheus {
     /// What a query finds from the start until now, every five seconds: series with their values.
     pub async fn range(&self, query: &str) -> Vec<Value> {
         let end = now();
-        let step = Duration::from_secs(5).as_secs_f64();
+        // As often as it is scraped: what is under way for two seconds only would fall between longer steps.
+        let step = Duration::from_secs(1).as_secs_f64();
         let parameters = [
             ("query", query.to_owned()),
             ("start", self.begin.to_string()),
