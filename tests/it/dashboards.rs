@@ -15,6 +15,8 @@ use system_tests::receiver::Receiver;
 use system_tests::system::{Options, System, command, program};
 use system_tests::wait;
 
+const VEO: &str = "google/veo-3.1-fast";
+const MUSICGEN: &str = "meta/musicgen";
 /// Two scrapes of everything that comes after the load, recording rules, and a rate over them.
 const SETTLED: Duration = Duration::from_secs(240);
 /// Of a job that has ended, nothing is left in the queue.
@@ -63,17 +65,18 @@ async fn questions() -> Vec<Value> {
     serde_json::from_slice(&output.stdout).expect("a list")
 }
 
-/// Jobs with music, one of an order that was bought before, and troubles on the way: a 429, a failed render, an output that does not come
-/// at once, one that is cut short. Callers look at them in every way. The number of a job that had trouble.
+/// Jobs with music, one of an order that was bought before, and troubles on the way: a 429, a failed render, a clip that is cut short, music
+/// that does not come at once. Callers look at them in every way. The number of a job that had trouble.
 async fn load(system: &System, receiver: &Receiver) -> i64 {
     system.post("/api/v3/webhooks/endpoints", json!({"url": receiver.url("/all")})).await;
     for rule in [
         json!({"match": {"route": "create"}, "times": 1, "fault": {"kind": "throttle", "retry_after": 1}}),
-        // Each trouble meets a prediction of its own: one that fails has no output that could be cut short.
-        json!({"match": {"nth": 3},
+        // Each is told whom to meet: one that fails has no output to cut short, and half of a piece of music still plays.
+        json!({"match": {"model": VEO, "nth": 2},
                "fault": {"kind": "fail", "error": "Prediction interrupted; please retry (code: PA)", "charge": "none"}}),
-        json!({"match": {"nth": 1}, "fault": {"kind": "download_error", "status": 503}}),
-        json!({"match": {"nth": 2}, "fault": {"kind": "download_truncated", "percent": 50, "short_file": true}}),
+        json!({"match": {"model": VEO, "nth": 1},
+               "fault": {"kind": "download_truncated", "percent": 50, "short_file": true}}),
+        json!({"match": {"model": MUSICGEN, "nth": 1}, "fault": {"kind": "download_error", "status": 503}}),
     ] {
         system.fault(rule).await;
     }
