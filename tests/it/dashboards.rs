@@ -106,6 +106,19 @@ async fn load(system: &System, receiver: &Receiver) -> i64 {
     troubled
 }
 
+/// What is under way is looked at every few seconds, so it stays under way until it is seen.
+async fn seen_in_flight(system: &System, prometheus: &Prometheus) {
+    system.fault(json!({"fault": {"kind": "hold"}})).await;
+    let campaign = system.campaign().await;
+    let held = system.approved_job(&campaign, json!({"num_pairs": 1, "resolution": "720p"})).await;
+    wait::until("a prediction in flight to be scraped", async || {
+        prometheus.whole("max(spool_predictions_in_flight)").await.filter(|&flying| flying > 0)
+    })
+    .await;
+    system.no_faults().await;
+    assert_eq!(system.finished(held).await["status"], "completed");
+}
+
 /// What the load leaves no trace of; other tests see these counted, or firing.
 const NOTHING_OF: [&str; 4] = [
     "ALERTS{alertstate=\"firing\",severity!=",
@@ -187,6 +200,7 @@ async fn every_panel_has_data_after_a_run_under_load_and_counters_are_the_books(
     let system = System::start(&Options { workers: 2, speed: 60.0, cheap_media: true, env }).await;
     let prometheus = Prometheus::watching(&system).await;
     let job = load(&system, &receiver).await;
+    seen_in_flight(&system, &prometheus).await;
     make_role(&system).await;
     let mut all = questions().await;
     assert!(all.len() > 100, "only {} questions", all.len());
