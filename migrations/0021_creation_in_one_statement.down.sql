@@ -1,1 +1,1 @@
-DROP FUNCTION idempotency_enter(text, text, uuid, text);
+DROP FUNCTION idempotency_enter(text[], text[], uuid[], text[]);

@@ -1,25 +1,34 @@
--- Jobs that come together are created by one statement, idempotency keys and answers included: so the key's verdict is said here and not
+-- Jobs that come together are created by one statement, idempotency keys and answers included: so the keys' verdict is said here and not
 -- by each program. The function of two arguments stays for programs of the version before.
 
--- Enters a key until the end of the transaction and says what it was used for in the last day: 'free' (by nobody, or by this very request),
--- 'busy', 'other' (another question) or 'answered', with the answer. Two statements, each with a snapshot of its own: what the one who
--- was in before has committed is seen.
-CREATE FUNCTION idempotency_enter(p_api_key text, p_key text, p_request uuid, p_digest text,
-    OUT entry text, OUT status smallint, OUT content_type text, OUT location text, OUT body bytea)
+-- Enters keys until the end of the transaction and says of each what it was used for in the last day: 'free' (by nobody, or by this very
+-- request), 'busy', 'other' (another question) or 'answered', and what it was answered. Places count from 1; where there is no key nothing is said.
+-- Two statements, each with a snapshot of its own: what the one who was in before has committed is seen.
+CREATE FUNCTION idempotency_enter(p_api_keys text[], p_keys text[], p_requests uuid[], p_digests text[])
+RETURNS TABLE (place bigint, entry text, status smallint, content_type text, location text, body bytea)
 LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
-    entered boolean; earlier idempotency_keys;
+    entered boolean[];
 BEGIN
-    entered := pg_try_advisory_xact_lock(hashtextextended(p_api_key || E'\n' || p_key, 5));
-    SELECT * INTO earlier FROM idempotency_keys k
-    WHERE k.api_key = p_api_key AND k.key = p_key AND k.created_at > now() - interval '24 hours';
-    entry := CASE
-        WHEN earlier.key IS NULL AND entered THEN 'free'
-        WHEN earlier.request = p_request AND earlier.status IS NULL THEN 'free'
-        WHEN earlier.digest <> p_digest THEN 'other'
-        WHEN earlier.status IS NULL THEN 'busy'
-        ELSE 'answered' END;
-    IF entry = 'answered' THEN
-        status := earlier.status; content_type := earlier.content_type; location := earlier.location; body := earlier.body;
-    END IF;
+    entered := ARRAY(
+        SELECT pg_try_advisory_xact_lock(hashtextextended(a.api_key || E'\n' || a.key, 5))
+        FROM unnest(p_api_keys, p_keys) WITH ORDINALITY AS a (api_key, key, place) ORDER BY a.place);
+    RETURN QUERY
+    SELECT a.place,
+           CASE
+               -- Of two with the same key the second is too early: the lock is the transaction's, and does not tell them apart.
+               WHEN earlier.key IS NULL AND a.entered AND row_number() OVER (PARTITION BY a.api_key, a.key ORDER BY a.place) = 1 THEN 'free'
+               WHEN earlier.request = a.request AND earlier.status IS NULL THEN 'free'
+               WHEN earlier.digest <> a.digest THEN 'other'
+               WHEN earlier.status IS NULL THEN 'busy'
+               ELSE 'answered' END,
+           earlier.status, earlier.content_type, earlier.location, earlier.body
+    FROM unnest(p_api_keys, p_keys, p_requests, p_digests, entered) WITH ORDINALITY
+             AS a (api_key, key, request, digest, entered, place)
+    -- One by one, through the index: what is planned while the table is small stays right when it has grown.
+    LEFT JOIN LATERAL (
+        SELECT * FROM idempotency_keys k
+        WHERE k.api_key = a.api_key AND k.key = a.key AND k.created_at > now() - interval '24 hours' OFFSET 0
+    ) earlier ON true
+    WHERE a.key IS NOT NULL;
 END $$;

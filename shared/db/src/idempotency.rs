@@ -80,10 +80,10 @@ impl Entry {
 pub async fn enter(conn: &mut PgConnection, this: &Use) -> Result<Entry, DbError> {
     let row = sqlx::query!(
         r#"SELECT entry AS "entry!", status, content_type, location, body FROM idempotency_enter($1, $2, $3, $4)"#,
-        this.api_key,
-        this.key,
-        this.request,
-        this.digest,
+        &[this.api_key.as_str()] as &[&str],
+        &[this.key.as_str()] as &[&str],
+        &[this.request],
+        &[this.digest.as_str()] as &[&str],
     )
     .fetch_one(conn)
     .await

@@ -62,14 +62,10 @@ pub async fn create_all(
                                         api_key, key, request, digest, answer, stands_for_id, stands_for_name,
                                         noted_key, noted_client, request_id, method, route, path, about, place)
          ), entered AS MATERIALIZED (
-             -- Of two with the same key the second is too early: the lock is the transaction's, and does not tell them apart.
-             SELECT place, e.status, e.content_type, e.location, e.body,
-                    CASE WHEN e.entry = 'free' AND row_number() OVER (PARTITION BY api_key, key, e.entry ORDER BY place) > 1
-                         THEN 'busy' ELSE e.entry END AS entry
-             FROM asked, LATERAL idempotency_enter(api_key, key, request, digest) e WHERE key IS NOT NULL
+             SELECT * FROM idempotency_enter($9, $10, $11, $12)
          ), free AS MATERIALIZED (
              SELECT asked.*, row_number() OVER (PARTITION BY campaign_id ORDER BY place) AS turn
-             FROM asked LEFT JOIN entered USING (place) WHERE key IS NULL OR entry = 'free'
+             FROM asked LEFT JOIN entered USING (place) WHERE coalesce(entry = 'free', true)
          ), locked AS MATERIALIZED (
              SELECT id FROM campaigns
              WHERE id = ANY (ARRAY(SELECT campaign_id FROM free)) AND (SELECT set_config('lock_timeout', coalesce($23, current_setting('lock_timeout')), true)) <> ''
@@ -81,12 +77,12 @@ pub async fn create_all(
              WHERE c.id = wanted.campaign_id
              RETURNING c.id, c.client_id, c.name, c.videos_named - wanted.jobs AS earlier
          ), numbered AS MATERIALIZED (
-             SELECT free.*, nextval('jobs_id_seq') AS id, named.client_id, named.name || ' ' || named.earlier + free.turn AS video_name
-             FROM free JOIN named ON named.id = free.campaign_id
-         ), told AS MATERIALIZED (
-             SELECT place, replace(replace(answer, stands_for_id::text, id::text),
-                                   stands_for_name, left(substr(to_json(video_name)::text, 2), -1)) AS answer
-             FROM numbered
+             SELECT free.*, named.client_id, its.id, its.video_name,
+                    replace(replace(answer, stands_for_id::text, its.id::text),
+                            stands_for_name, left(substr(to_json(its.video_name)::text, 2), -1)) AS told
+             FROM free JOIN named ON named.id = free.campaign_id, LATERAL (
+                 SELECT nextval('jobs_id_seq') AS id, named.name || ' ' || named.earlier + free.turn AS video_name OFFSET 0
+             ) its
          ), job AS (
              INSERT INTO jobs (id, type, state, client_id, campaign_id, video_name, parameters, spec, estimate, estimate_micros, stage,
                                created_by)
@@ -108,16 +104,15 @@ pub async fn create_all(
              FROM numbered WHERE noted_key IS NOT NULL
          ), kept AS (
              INSERT INTO idempotency_keys (api_key, key, request, digest, status, content_type, body)
-             SELECT api_key, key, request, digest, 201, 'application/json', convert_to(told.answer, 'UTF8')
-             FROM numbered JOIN told USING (place) WHERE key IS NOT NULL
+             SELECT api_key, key, request, digest, 201, 'application/json', convert_to(told, 'UTF8') FROM numbered WHERE key IS NOT NULL
              ON CONFLICT (api_key, key) DO UPDATE
              SET request = excluded.request, digest = excluded.digest, status = excluded.status, content_type = excluded.content_type,
                  location = excluded.location, body = excluded.body, created_at = now()
          )
          SELECT entered.entry AS "entry?", entered.status AS "status?", entered.content_type AS "content_type?", entered.location AS "location?",
                 entered.body AS "body?", n.id AS "id?", n.client_id AS "client_id?", n.video_name AS "video_name?", now() AS "at!",
-                told.answer AS "answer?"
-         FROM asked LEFT JOIN entered USING (place) LEFT JOIN numbered n USING (place) LEFT JOIN told USING (place)
+                n.told AS "answer?"
+         FROM asked LEFT JOIN entered USING (place) LEFT JOIN numbered n USING (place)
          ORDER BY place"#,
         &column(&jobs, |job| job.campaign_id),
         &column(&jobs, |job| job.kind.as_str()) as &[&str],
