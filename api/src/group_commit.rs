@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
-use spool_db::idempotency::Entry;
+use spool_db::audit::Change;
+use spool_db::idempotency::{Entry, Use};
 use spool_db::job_creation::{self, Order, Outcome, SCENE_IS_THERE};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
@@ -38,6 +39,25 @@ const JSON: &str = "application/json";
 
 type Told = oneshot::Sender<Result<Outcome, ApiError>>;
 
+/// What commits with a job on behalf of the request that is answered: its idempotency key, and the note of who asks.
+pub struct Errand {
+    request: Option<Arc<KeyedRequest>>,
+    key: Option<Use>,
+    change: Option<Change>,
+}
+
+impl Errand {
+    /// Takes over from this request.
+    pub async fn of_this_request() -> Result<Self, ApiError> {
+        let request = KeyedRequest::current();
+        let key = match &request {
+            Some(request) => Some(request.hand_over().await?),
+            None => None,
+        };
+        Ok(Self { request, key, change: audit::take() })
+    }
+}
+
 #[derive(Clone)]
 pub struct GroupCommit {
     orders: Groups<(Order, Told)>,
@@ -55,17 +75,14 @@ impl GroupCommit {
         self.orders.waiting()
     }
 
-    /// Creates a job on behalf of the request that is answered; `None` when there is no such campaign. If the request is given up while
-    /// the job is being written, it is written all the same.
-    pub async fn carry_out(&self, mut order: Order) -> Result<Option<Response>, ApiError> {
-        let request = KeyedRequest::current();
-        if let Some(request) = &request {
-            order.key = Some(request.hand_over().await?);
-        }
-        order.change = audit::take();
+    /// Creates a job; `None` when there is no such campaign, or it is not any more what the storyboard was made from. If the request is
+    /// given up while the job is being written, it is written all the same.
+    pub async fn carry_out(&self, errand: &Errand, mut order: Order) -> Result<Option<Response>, ApiError> {
+        order.key.clone_from(&errand.key);
+        order.change.clone_from(&errand.change);
         let (told, outcome) = oneshot::channel();
         self.orders.hand_in((order, told)).await?;
-        match (outcome.await.map_err(ApiError::internal)??, request) {
+        match (outcome.await.map_err(ApiError::internal)??, &errand.request) {
             (Outcome::Created(_, answer), request) => {
                 if request.is_some() {
                     metrics::idempotency("new");

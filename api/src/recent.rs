@@ -68,14 +68,15 @@ impl Recent {
     }
 }
 
+/// Values by key, for a time; no more than there is room for.
 #[derive(Debug)]
-struct Kept<K, V> {
+pub struct Kept<K, V> {
     life: Duration,
     known: Mutex<HashMap<K, (Instant, V)>>,
 }
 
 impl<K: Copy + Eq + Hash, V: Clone> Kept<K, V> {
-    fn new(life: Duration) -> Self {
+    pub fn new(life: Duration) -> Self {
         Self { life, known: Mutex::default() }
     }
 
@@ -86,17 +87,26 @@ impl<K: Copy + Eq + Hash, V: Clone> Kept<K, V> {
         }
         let asked = Instant::now();
         let value = read.await?;
+        self.keep(key, asked, value.clone());
+        Ok(value)
+    }
+
+    /// Keeps what has been read since it was `asked` for, if there is room.
+    pub fn keep(&self, key: K, asked: Instant, value: V) {
         let mut known = self.known();
         if known.len() >= MOST {
             known.retain(|_, (asked, _)| asked.elapsed() < self.life);
         }
-        if known.len() < MOST {
-            known.insert(key, (asked, value.clone()));
+        if known.len() < MOST || known.contains_key(&key) {
+            known.insert(key, (asked, value));
         }
-        Ok(value)
     }
 
-    fn young(&self, key: K) -> Option<V> {
+    pub fn forget(&self, key: K) {
+        self.known().remove(&key);
+    }
+
+    pub fn young(&self, key: K) -> Option<V> {
         let known = self.known();
         let (asked, value) = known.get(&key)?;
         (asked.elapsed() < self.life).then(|| value.clone())

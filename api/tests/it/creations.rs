@@ -4,14 +4,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use spool_db::keys::Scope;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::app::{Answer, PATIENCE, TestApp, start, wait_until};
+use crate::app::{Answer, PATIENCE, TestApp, id_of, start, wait_until};
 
 const PATH: &str = "/api/v3/jobs/from-image-pairs";
 
@@ -317,4 +318,42 @@ async fn an_answer_outlives_what_it_was_made_from(pool: PgPool) {
     // Refused, it has not used its key.
     run(&pool, "UPDATE assets SET deleted_at = NULL").await;
     app.post_keyed(PATH, "b", &order(campaign, "modern")).await.is(201);
+}
+
+#[sqlx::test(migrations = false)]
+async fn it_is_made_of_what_is_true_whichever_process_has_changed_it(pool: PgPool) {
+    let (mut app, other) = (start(pool.clone()).await, start(pool.clone()).await);
+    let (campaign, elsewhere) = (app.lodge().await, app.client("Elsewhere").await);
+    let wanted = || order(campaign, "modern");
+    assert_eq!(app.post(PATH, wanted()).await.is(201)["total_assets"], 4);
+    // From what is kept, as often as one likes, with a key and without.
+    for key in ["a", "b"] {
+        assert_eq!(app.post(PATH, wanted()).await.is(201)["total_assets"], 4);
+        assert_eq!(app.post_keyed(PATH, key, &wanted()).await.is(201)["total_assets"], 4);
+    }
+    other.upload(campaign, &["forest-stream.jpg"]).await;
+    let job = app.post_keyed(PATH, "c", &wanted()).await;
+    assert_eq!(job.is(201)["total_assets"], 5);
+    let again = app.post_keyed(PATH, "c", &wanted()).await;
+    assert_eq!((again.status, &again.body), (StatusCode::CREATED, &job.body));
+
+    let path = format!("/api/v3/campaigns/{campaign}");
+    other.json(Method::PATCH, &path, &json!({"name": "Chalet"})).await.is(200);
+    assert_eq!(app.post(PATH, wanted()).await.is(201)["video_name"], "Chalet 7");
+
+    let client = id_of(&app.get(&path).await.is(200)["data"]["clientId"]);
+    app.key = app.new_key(&[Scope::Write], Some(client)).await;
+    app.post(PATH, wanted()).await.is(201);
+    let given_away = "UPDATE campaigns SET client_id = $1";
+    sqlx::query(given_away).bind(elsewhere).execute(&pool).await.expect("changed");
+    app.post(PATH, wanted()).await.is_problem(404, "not_found");
+    app.key = app.new_key(&[Scope::Write], Some(elsewhere)).await;
+    app.post(PATH, wanted()).await.is(201);
+
+    run(&pool, "UPDATE assets SET deleted_at = now()").await;
+    app.post(PATH, wanted()).await.is_problem(400, "no_assets");
+    run(&pool, "DELETE FROM campaigns").await;
+    app.post(PATH, wanted()).await.is_problem(404, "not_found");
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 9);
+    assert_eq!(number(&pool, "SELECT count(DISTINCT about ->> 'job') FROM audit").await, 9);
 }

@@ -20,7 +20,7 @@ const DOING: &str = "create the jobs";
 pub enum Outcome {
     /// It is written, and this is its answer, if it has one, as it is kept under its key.
     Created(Made, Option<String>),
-    /// There is no such campaign.
+    /// There is no such campaign, or it is not any more what the storyboard was made from.
     NoCampaign,
     /// Its key is not free.
     Taken(Entry),
@@ -57,15 +57,16 @@ pub async fn create_all(
         r#"WITH asked AS MATERIALIZED (
              SELECT * FROM unnest($1::uuid[], $2::text[], $3::jsonb[], $4::jsonb[], $5::jsonb[], $6::bigint[], $7::text[], $8::jsonb[],
                          $9::text[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::bigint[], $15::text[],
-                         $16::text[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::jsonb[])
+                         $16::text[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::jsonb[], $36::bigint[])
                   WITH ORDINALITY AS a (campaign_id, type, parameters, spec, estimate, micros, created_by, event,
                                         api_key, key, request, digest, answer, stands_for_id, stands_for_name,
-                                        noted_key, noted_client, request_id, method, route, path, about, place)
+                                        noted_key, noted_client, request_id, method, route, path, about, mark, place)
          ), entered AS MATERIALIZED (
              SELECT * FROM idempotency_enter($9, $10, $11, $12)
          ), free AS MATERIALIZED (
              SELECT asked.*, row_number() OVER (PARTITION BY campaign_id ORDER BY place) AS turn
-             FROM asked LEFT JOIN entered USING (place) WHERE coalesce(entry = 'free', true)
+             FROM asked LEFT JOIN entered USING (place) LEFT JOIN material_marks m USING (campaign_id)
+             WHERE CASE WHEN entry <> 'free' THEN false WHEN asked.mark <> coalesce(m.mark, 0) THEN false ELSE true END
          ), locked AS MATERIALIZED (
              SELECT id FROM campaigns
              WHERE id = ANY (ARRAY(SELECT campaign_id FROM free)) AND (SELECT set_config('lock_timeout', coalesce($23, current_setting('lock_timeout')), true)) <> ''
@@ -149,6 +150,7 @@ pub async fn create_all(
         &board.lengths,
         &board.first,
         &board.last as &[Option<Uuid>],
+        &column(orders, |order| order.mark) as &[Option<i64>],
     )
     .fetch_all(conn)
     .await

@@ -18,6 +18,8 @@ pub struct Material {
     pub campaign_name: String,
     /// Its photos, oldest first.
     pub photos: Vec<Photo>,
+    /// Differs after each change of any of these.
+    pub mark: i64,
 }
 
 /// Of those of these campaigns that there are.
@@ -29,8 +31,9 @@ pub async fn of_campaigns(
     // each length, which takes longer than to read.
     let rows = sqlx::query!(
         r#"SELECT c.id, c.client_id AS "client_id!", c.name AS "campaign_name!", a.id AS "photo_id?", a.name AS "photo_name?",
-                  a.tags AS "tags?"
+                  a.tags AS "tags?", coalesce(m.mark, 0) AS "mark!"
            FROM campaigns c
+           LEFT JOIN material_marks m ON m.campaign_id = c.id
            LEFT JOIN LATERAL (
                SELECT id, name, tags, inserted_at FROM assets
                WHERE campaign_id = c.id AND type = 'image' AND deleted_at IS NULL
@@ -50,6 +53,7 @@ pub async fn of_campaigns(
             client_id: row.client_id,
             campaign_name: row.campaign_name,
             photos: Vec::new(),
+            mark: row.mark,
         });
         if let (Some(asset_id), Some(name), Some(tags)) = (row.photo_id, row.photo_name, row.tags) {
             material.photos.push(Photo { asset_id, name, tags });

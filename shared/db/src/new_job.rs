@@ -53,6 +53,9 @@ pub struct Order {
     pub key: Option<Use>,
     /// Who asks; the id of the job is added.
     pub change: Option<Change>,
+    /// The mark of the material that the storyboard was made from, where that was kept: when there is another by now, it is as if there
+    /// were no such campaign.
+    pub mark: Option<i64>,
     pub(crate) scene_ids: Vec<Uuid>,
     pub(crate) answer: Option<Answer>,
 }
@@ -73,7 +76,7 @@ impl Order {
     /// A job that nobody is answered.
     pub fn new(job: NewJob) -> Self {
         let scene_ids = job.storyboard.scenes.iter().map(|_| Uuid::now_v7()).collect();
-        Self { job, key: None, change: None, scene_ids, answer: None }
+        Self { job, key: None, change: None, mark: None, scene_ids, answer: None }
     }
 
     /// With an answer, made from rows in which stand-ins take the place of the job's id and its video's name. The times in them mean

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use spool_db::budgets::Standing;
 use spool_db::job_creation::{self, NewJob, NewRows, Order};
 use spool_db::jobs::JobRow;
+use spool_db::material::Material;
 use spool_db::scenes::SceneRow;
 use spool_db::{assets, jobs};
 use spool_job::estimate::{self, Estimate};
@@ -23,6 +24,7 @@ use crate::audit;
 use crate::caller::Caller;
 use crate::database::commit;
 use crate::error::{ApiError, Code};
+use crate::group_commit::Errand;
 use crate::state::AppState;
 use crate::validation::Invalid;
 
@@ -65,7 +67,7 @@ pub struct Created {
 }
 
 impl Creation {
-    /// Plans and estimates.
+    /// Plans and estimates from the photos as they are now.
     pub async fn draft(&self, state: &AppState, caller: &Caller) -> Result<Draft, ApiError> {
         let material = state.material_reads.of_campaign(self.campaign_id, caller.client).await?;
         let material = material.ok_or_else(|| self.no_campaign())?;
@@ -75,6 +77,10 @@ impl Creation {
                 return Err((self.no_assets)());
             }
         }
+        self.draft_from(state, &material).await
+    }
+
+    async fn draft_from(&self, state: &AppState, material: &Material) -> Result<Draft, ApiError> {
         let direction = Direction {
             style: self.film.style.clone(),
             music_genre: self.film.music_genre.clone(),
@@ -101,35 +107,69 @@ impl Creation {
         self,
         state: &AppState,
         caller: &Caller,
-        answer: impl FnOnce(Created) -> T,
+        answer: impl Fn(Created) -> T,
     ) -> Result<Response, ApiError> {
-        let draft = match self.draft(state, caller).await {
-            Ok(draft) => draft,
-            Err(error) => {
-                // Whoever asks again is answered as before, whatever has become of the campaign since.
-                state.db.not_answered_before().await?;
-                return Err(error);
+        if self.film.auto_approve {
+            let (new, budgets, total_assets) = self.new_job(caller, self.first_draft(state, caller).await?);
+            let started = Box::pin(started(state, caller, new)).await?;
+            let NewRows { job, scenes } = started.ok_or_else(|| self.no_campaign())?;
+            let created = Created { job, scenes, budgets, total_assets };
+            return Ok((StatusCode::CREATED, Json(answer(created))).into_response());
+        }
+        let errand = Errand::of_this_request().await?;
+        // Only a job is made of what is kept, and only while it is true; whatever else there is to say is said of the photos as they are.
+        if let Some(material) = state.material_reads.kept(self.campaign_id, caller.client)
+            && let Ok(draft) = self.draft_from(state, &material).await
+        {
+            let order = self.order(caller, draft, Some(material.mark), &answer)?;
+            if let Some(created) = state.group_commit.carry_out(&errand, order).await? {
+                return Ok(created);
             }
+            state.material_reads.forget(self.campaign_id);
+        }
+        let order = self.order(caller, self.first_draft(state, caller).await?, None, &answer)?;
+        state.group_commit.carry_out(&errand, order).await?.ok_or_else(|| self.no_campaign())
+    }
+
+    /// For a request that may have been answered before: whoever asks again is answered as before, whatever has become of the campaign
+    /// since.
+    async fn first_draft(&self, state: &AppState, caller: &Caller) -> Result<Draft, ApiError> {
+        let draft = self.draft(state, caller).await;
+        if draft.is_err() {
+            state.db.not_answered_before().await?;
+        }
+        draft
+    }
+
+    fn order<T: Serialize>(
+        &self,
+        caller: &Caller,
+        draft: Draft,
+        mark: Option<i64>,
+        answer: impl Fn(Created) -> T,
+    ) -> Result<Order, ApiError> {
+        let client_id = draft.client_id;
+        let (new, budgets, total_assets) = self.new_job(caller, draft);
+        let text = |NewRows { job, scenes }| {
+            serde_json::to_string(&answer(Created { job, scenes, budgets, total_assets }))
         };
-        let no_campaign = self.no_campaign();
-        let auto_approve = self.film.auto_approve;
+        let mut order = Order::new(new).answered(client_id, text).map_err(ApiError::internal)?;
+        order.mark = mark;
+        Ok(order)
+    }
+
+    /// The job, the budgets that bind it, and how many photos there are.
+    fn new_job(&self, caller: &Caller, draft: Draft) -> (NewJob, Vec<Standing>, usize) {
         let new = NewJob {
             kind: self.kind,
             campaign_id: self.campaign_id,
             parameters: self.stored_parameters(&draft),
-            spec: self.film.spec,
+            spec: self.film.spec.clone(),
             storyboard: draft.storyboard,
             estimate: draft.estimate,
             created_by: Some(caller.key_id.clone()),
         };
-        let (budgets, total_assets) = (draft.budgets, draft.total_assets);
-        let answer = |NewRows { job, scenes }| answer(Created { job, scenes, budgets, total_assets });
-        if auto_approve {
-            let rows = Box::pin(started(state, caller, new)).await?.ok_or(no_campaign)?;
-            return Ok((StatusCode::CREATED, Json(answer(rows))).into_response());
-        }
-        let order = Order::new(new).answered(draft.client_id, |rows| serde_json::to_string(&answer(rows)));
-        state.group_commit.carry_out(order.map_err(ApiError::internal)?).await?.ok_or(no_campaign)
+        (new, draft.budgets, draft.total_assets)
     }
 
     fn no_campaign(&self) -> ApiError {

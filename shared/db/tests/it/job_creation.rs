@@ -58,7 +58,7 @@ async fn what_a_creation_tells_is_what_readers_find(pool: PgPool) {
     assert!(job_creation::create(&mut conn, nowhere).await.unwrap().is_none());
 }
 
-fn new_job(campaign_id: Uuid, scenes: usize) -> NewJob {
+pub(crate) fn new_job(campaign_id: Uuid, scenes: usize) -> NewJob {
     let (spec, storyboard) = (fixture::spec(), fixture::storyboard(scenes));
     NewJob {
         kind: JobKind::ImagePairs,
@@ -287,46 +287,13 @@ async fn groups_of_the_same_campaigns_do_not_block_each_other_for_ever(pool: PgP
     assert_eq!(count(&mut conn, "SELECT FROM campaigns WHERE videos_named = 40").await, 8);
 }
 
-#[sqlx::test(migrator = "spool_db::schema::MIGRATOR")]
-async fn the_material_is_the_campaign_and_its_photos_oldest_first(pool: PgPool) {
-    let mut conn = pool.acquire().await.unwrap();
-    let campaign = fixture::campaign(&mut conn).await;
-    let other = fixture::campaign(&mut conn).await;
-    let bare = material::of_campaigns(&mut conn, &[campaign]).await.unwrap().remove(&campaign).unwrap();
-    assert_eq!((bare.campaign_name.as_str(), bare.photos.len()), ("Autumn", 0));
-    let photo = |age: u32, kind: &str, gone: &str| {
-        format!(
-            "INSERT INTO assets (id, campaign_id, type, name, tags, digest, inserted_at, deleted_at)
-             VALUES (gen_random_uuid(), '{campaign}', '{kind}', 'old {age}', '{{a,b}}', repeat('0', 64), now() - interval '{age} hours', {gone})"
-        )
-    };
-    run(
-        &mut conn,
-        "INSERT INTO media (digest, bytes, content_type) VALUES (repeat('0', 64), 1, 'image/jpeg')",
-    )
-    .await;
-    for (age, kind, gone) in
-        [(1, "image", "NULL"), (3, "image", "NULL"), (2, "video", "NULL"), (4, "image", "now()")]
-    {
-        run(&mut conn, &photo(age, kind, gone)).await;
-    }
-    let all = material::of_campaigns(&mut conn, &[campaign, Uuid::now_v7(), other]).await.unwrap();
-    assert_eq!(all.len(), 2, "those that there are");
-    let found = &all[&campaign];
-    assert_eq!(found.client_id, bare.client_id);
-    let names: Vec<&str> = found.photos.iter().map(|photo| photo.name.as_str()).collect();
-    assert_eq!(names, ["old 3", "old 1"]);
-    assert_eq!(found.photos[0].tags, ["a", "b"]);
-    assert!(all[&other].photos.is_empty() && all[&other].client_id != found.client_id);
-}
-
 #[expect(clippy::disallowed_methods, reason = "tests change rows by hand")]
-async fn run(conn: &mut PgConnection, sql: &str) {
+pub(crate) async fn run(conn: &mut PgConnection, sql: &str) {
     sqlx::query(sqlx::AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap();
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests look at rows from outside")]
-async fn count(conn: &mut PgConnection, sql: &'static str) -> usize {
+pub(crate) async fn count(conn: &mut PgConnection, sql: &'static str) -> usize {
     sqlx::query(sql).fetch_all(conn).await.unwrap().len()
 }
 

@@ -35,6 +35,8 @@ mod limits_gap;
 mod limits_plan;
 mod limits_reads;
 #[cfg(test)]
+mod material;
+#[cfg(test)]
 mod memo;
 #[cfg(test)]
 mod orphans;
