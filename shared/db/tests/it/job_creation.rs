@@ -8,7 +8,6 @@ use spool_db::idempotency::{self, Entry, Stored, Use};
 use spool_db::job_creation::{self, NewJob, NewRows, Order, Outcome, SCENE_IS_THERE};
 use spool_db::job_mark::{self, Mark};
 use spool_db::jobs;
-use spool_db::material;
 use spool_db::predictions::{self, Slot};
 use spool_db::scenes;
 use spool_job::estimate;
