@@ -6,7 +6,7 @@
 -- Two statements, each with a snapshot of its own: what the one who was in before has committed is seen.
 CREATE FUNCTION idempotency_enter(p_api_keys text[], p_keys text[], p_requests uuid[], p_digests text[])
 RETURNS TABLE (place bigint, entry text, status smallint, content_type text, location text, body bytea)
-LANGUAGE plpgsql VOLATILE AS $$
+LANGUAGE plpgsql VOLATILE ROWS 16 AS $$
 DECLARE
     entered boolean[];
 BEGIN

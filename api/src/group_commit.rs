@@ -126,14 +126,16 @@ impl Writer {
         );
         for (order, told) in orders.into_iter().zip(told) {
             if failed.may_be_tried_again(&order) {
-                tokio::spawn(self.clone().write_alone(order, told));
+                let lost = matches!(failed, Failed::Lost(_));
+                tokio::spawn(self.clone().write_alone(order, told, lost));
             } else {
                 told.send(Err(failed.error().clone())).ok();
             }
         }
     }
 
-    async fn write_alone(self, order: Order, told: Told) {
+    /// What was `lost` once may have been written.
+    async fn write_alone(self, order: Order, told: Told, mut lost: bool) {
         let Ok(Ok(_turn)) = timeout(PATIENCE, self.alone.acquire()).await else {
             told.send(Err(ApiError::unavailable("the campaign", "others wait for what somebody holds"))).ok();
             return;
@@ -149,8 +151,18 @@ impl Writer {
                 Err(failed) => matches!(failed, Failed::Lost(_)) && failed.may_be_tried_again(&order),
             };
             if open && look < LOOKS {
+                lost |= outcome.is_err();
                 sleep(BETWEEN_LOOKS).await;
                 continue;
+            }
+            // Nothing that tells whether it is there has been looked at, and whoever hears that it is not plans it anew.
+            if lost
+                && order.key.is_none()
+                && order.mark.is_some()
+                && matches!(outcome, Ok(Outcome::NoCampaign))
+            {
+                told.send(Err(cannot_be_told())).ok();
+                return;
             }
             told.send(outcome.map_err(|failed| failed.error().clone())).ok();
             return;
@@ -163,10 +175,7 @@ impl Writer {
         let written = job_creation::create_all(&mut connection, orders, Some(patience));
         match timeout(LONGEST, written).await {
             Ok(Ok(outcomes)) => connection.done().await.map(|()| outcomes).map_err(Failed::Lost),
-            Ok(Err(error)) if error.is_constraint(SCENE_IS_THERE) => {
-                let why = "the connection was lost when the job had been created, and what came of it cannot be told";
-                Err(Failed::Refused(ApiError::unavailable("the answer", why)))
-            }
+            Ok(Err(error)) if error.is_constraint(SCENE_IS_THERE) => Err(Failed::Refused(cannot_be_told())),
             Ok(Err(error)) if error.is_refused() => Err(Failed::Refused(error.into())),
             Ok(Err(error)) => Err(Failed::Lost(error.into())),
             Err(late) => {
@@ -175,6 +184,11 @@ impl Writer {
             }
         }
     }
+}
+
+fn cannot_be_told() -> ApiError {
+    let why = "the connection was lost when the job was being created, and what came of it cannot be told";
+    ApiError::unavailable("the answer", why)
 }
 
 enum Failed {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use spool_db::material::{self, Material};
+use spool_job::photo::Photo;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -21,8 +22,8 @@ use crate::recent::Kept;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// For so long material is kept that nobody has found to be outdated.
 const LIFE: Duration = Duration::from_secs(60);
-/// Campaigns with more photos are read each time: what is kept has a size.
-const MOST_KEPT_PHOTOS: usize = 256;
+/// Larger material is read each time: so many bytes, for so many campaigns as [`Kept`] has room for, are 32 MiB at most.
+const MOST_KEPT_BYTES: usize = 32 << 10;
 
 type Found = Result<Option<Arc<Material>>, ApiError>;
 
@@ -78,6 +79,14 @@ fn belongs(material: &Material, owner: Option<Uuid>) -> bool {
     owner.is_none_or(|owner| owner == material.client_id)
 }
 
+/// About what it takes in memory.
+fn bytes(material: &Material) -> usize {
+    let texts = |photo: &Photo| {
+        photo.name.len() + photo.tags.iter().map(|tag| size_of::<String>() + tag.len()).sum::<usize>()
+    };
+    material.photos.iter().map(|photo| size_of::<Photo>() + texts(photo)).sum()
+}
+
 async fn answer(db: Database, kept: Arc<Kept<Uuid, Arc<Material>>>, mut group: Vec<Ask>) {
     // Who has gone asks again.
     group.retain(|ask| !ask.told.is_closed());
@@ -91,7 +100,7 @@ async fn answer(db: Database, kept: Arc<Kept<Uuid, Arc<Material>>>, mut group: V
         read => read,
     };
     for (campaign, material) in read.iter().flatten() {
-        if material.photos.len() <= MOST_KEPT_PHOTOS {
+        if bytes(material) <= MOST_KEPT_BYTES {
             kept.keep(*campaign, asked, Arc::clone(material));
         }
     }

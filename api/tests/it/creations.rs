@@ -233,6 +233,29 @@ async fn a_lost_connection_loses_and_doubles_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
+async fn what_may_be_there_is_not_planned_anew(pool: PgPool) {
+    let app = Arc::new(start(pool.clone()).await);
+    let (one, other) = (app.lodge().await, app.lodge().await);
+    for campaign in [one, other] {
+        app.post(PATH, order(campaign, "modern")).await.is(201);
+    }
+    shut_gate(&pool).await;
+    let keyed = ask(&app, "key", order(one, HELD));
+    at_gate(&pool, 1).await;
+    let unkeyed = Arc::clone(&app);
+    let unkeyed = tokio::spawn(async move { unkeyed.post(PATH, order(other, HELD)).await });
+    at_gate(&pool, 2).await;
+    // Both were planned from what was kept, and it is not true any more when they are tried again.
+    run(&pool, "UPDATE assets SET tags = '{late}'").await;
+    cut(&pool).await;
+    answer(unkeyed).await.is_problem(503, "unavailable");
+    open_gate(&pool).await;
+    answer(keyed).await.is(201);
+    assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 3);
+    app.post(PATH, order(other, "modern")).await.is(201);
+}
+
+#[sqlx::test(migrations = false)]
 async fn who_loses_every_connection_is_told(pool: PgPool) {
     let app = Arc::new(start(pool.clone()).await);
     let campaign = app.lodge().await;

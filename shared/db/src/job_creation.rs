@@ -65,7 +65,8 @@ pub async fn create_all(
              SELECT * FROM idempotency_enter($9, $10, $11, $12)
          ), free AS MATERIALIZED (
              SELECT asked.*, row_number() OVER (PARTITION BY campaign_id ORDER BY place) AS turn
-             FROM asked LEFT JOIN entered USING (place) LEFT JOIN material_marks m USING (campaign_id)
+             FROM asked LEFT JOIN entered USING (place)
+                  LEFT JOIN LATERAL (SELECT mark FROM material_marks m WHERE m.campaign_id = asked.campaign_id OFFSET 0) m ON true
              WHERE CASE WHEN entry <> 'free' THEN false WHEN asked.mark <> coalesce(m.mark, 0) THEN false ELSE true END
          ), locked AS MATERIALIZED (
              SELECT id FROM campaigns

@@ -1,7 +1,3 @@
-ALTER TABLE idempotency_keys
-    DROP CONSTRAINT idempotency_keys_digest_check,
-    ADD CONSTRAINT idempotency_keys_digest_check CHECK (digest ~ '^[0-9a-f]{64}$');
-
 DROP TRIGGER job_events_told ON job_events;
 DROP FUNCTION job_events_told();
 

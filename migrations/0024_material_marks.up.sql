@@ -15,6 +15,22 @@ CREATE FUNCTION material_changed(p_campaigns uuid[]) RETURNS void LANGUAGE sql A
     ON CONFLICT (campaign_id) DO UPDATE SET mark = excluded.mark WHERE m.mark <> excluded.mark
 $$;
 
+-- Campaigns before assets, as those who delete one lock them.
+CREATE FUNCTION campaign_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM material_changed(ARRAY[NEW.id]);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER campaign_changed AFTER UPDATE OF client_id, name ON campaigns FOR EACH ROW
+WHEN ((OLD.client_id, OLD.name) IS DISTINCT FROM (NEW.client_id, NEW.name)) EXECUTE FUNCTION campaign_changed();
+
+CREATE FUNCTION campaign_gone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM material_marks WHERE campaign_id = OLD.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER campaign_gone AFTER DELETE ON campaigns FOR EACH ROW EXECUTE FUNCTION campaign_gone();
+
 CREATE FUNCTION assets_come() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM material_changed(ARRAY(SELECT campaign_id FROM new_assets));
@@ -33,18 +49,3 @@ WHEN ((OLD.campaign_id, OLD.type, OLD.name, OLD.tags, OLD.inserted_at, OLD.delet
     IS DISTINCT FROM (NEW.campaign_id, NEW.type, NEW.name, NEW.tags, NEW.inserted_at, NEW.deleted_at))
 EXECUTE FUNCTION asset_changed();
 CREATE TRIGGER asset_gone AFTER DELETE ON assets FOR EACH ROW EXECUTE FUNCTION asset_changed();
-
-CREATE FUNCTION campaign_changed() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM material_changed(ARRAY[NEW.id]);
-    RETURN NULL;
-END $$;
-CREATE TRIGGER campaign_changed AFTER UPDATE OF client_id, name ON campaigns FOR EACH ROW
-WHEN ((OLD.client_id, OLD.name) IS DISTINCT FROM (NEW.client_id, NEW.name)) EXECUTE FUNCTION campaign_changed();
-
-CREATE FUNCTION campaign_gone() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    DELETE FROM material_marks WHERE campaign_id = OLD.id;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER campaign_gone AFTER DELETE ON campaigns FOR EACH ROW EXECUTE FUNCTION campaign_gone();
