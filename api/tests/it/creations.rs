@@ -248,8 +248,8 @@ async fn what_may_be_there_is_not_planned_anew(pool: PgPool) {
     // Both were planned from what was kept, and it is not true any more when they are tried again.
     run(&pool, "UPDATE assets SET tags = '{late}'").await;
     cut(&pool).await;
-    answer(unkeyed).await.is_problem(503, "unavailable");
     open_gate(&pool).await;
+    answer(unkeyed).await.is_problem(503, "unavailable");
     answer(keyed).await.is(201);
     assert_eq!(number(&pool, "SELECT count(*) FROM jobs").await, 3);
     app.post(PATH, order(other, "modern")).await.is(201);
